@@ -1,0 +1,61 @@
+"""Find the Chromium that the browser tests drive; run as a script, get one where there is none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+from playwright.sync_api import sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+HOW_TO_GET_ONE = (
+    "No Chromium found: install one (Debian: apt-get install chromium; elsewhere: "
+    "playwright install chromium) or set CHROMIUM to its path."
+)
+
+
+def find() -> str | None:
+    """Path of a Chromium: the CHROMIUM variable, then the PATH, then what Playwright has."""
+    if wanted := os.environ.get("CHROMIUM"):
+        found = shutil.which(wanted)
+        if found is None:
+            raise FileNotFoundError(f"CHROMIUM is set to {wanted!r}, but no program is there.")
+        return found
+    for name in NAMES:
+        if found := shutil.which(name):
+            return found
+    with sync_playwright() as playwright:
+        return shutil.which(playwright.chromium.executable_path)
+
+
+def install() -> None:
+    """Install Debian's package when root, else Playwright's own build in the user's cache."""
+    apt = shutil.which("apt-get")
+    if apt and os.geteuid() == 0:
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run([apt, "update", "-qq"], env=quiet)
+        command = [apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+        subprocess.run(command, env=quiet, stdout=subprocess.DEVNULL)
+    else:
+        # Playwright retries and prints a stack for each try: one sentence of ours says it better.
+        command = [sys.executable, "-m", "playwright", "install", "chromium"]
+        subprocess.run(command, stderr=subprocess.DEVNULL)
+
+
+def main() -> int:
+    """Print the browser's path; return 1 only where its absence must fail, in CI."""
+    try:
+        if not (path := find()):
+            install()
+            path = find()
+    except FileNotFoundError as error:
+        print(error)
+        return 1
+    print(f"browser: {path}" if path else HOW_TO_GET_ONE)
+    return 1 if path is None and os.environ.get("CI") else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
