@@ -19,8 +19,7 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).parent))
-import chromium
+from tests.browser import chromium
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 # Tests may run as root (no sandbox then) and in a closed network (no calls home).

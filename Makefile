@@ -1,0 +1,51 @@
+# Needs Python 3.10 or newer (PYTHON=... names another one), git and make; `make help` says the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+# Touched last, so that an install that was cut short is taken up again.
+INSTALLED := .venv/installed
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help lab venv test lint types unit notebooks-test browser notebooks clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+lab: venv ## Open the course in JupyterLab
+	@$(BIN)/prune-lab lab
+
+venv: $(INSTALLED) ## Install everything into .venv (the other targets do so when it is needed)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit( \
+	  f"PruneLab needs Python 3.10 or newer, this is {sys.version.split()[0]}: try make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+test: lint types unit notebooks-test browser ## Run every part below, one after the other
+	@echo "make test: all parts passed (lint, types, unit, notebooks-test, browser)"
+
+lint: venv ## ... ruff: style and format of the code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: venv ## ... mypy: types of the package
+	$(BIN)/mypy
+
+unit: venv ## ... pytest: engine, course and widgets without a browser, and the doctests
+	$(BIN)/pytest --doctest-modules prune_lab tests --ignore tests/browser --ignore tests/benchmarks
+
+notebooks-test: venv ## ... nbval: run the notebooks, compare each output with the stored one
+	$(BIN)/pytest --nbval --nbval-current-env notebooks
+
+browser: venv ## ... pytest: JupyterLab and the widgets in headless Chromium
+	@$(BIN)/python tests/browser/chromium.py
+	$(BIN)/pytest -rs tests/browser
+
+notebooks: venv ## Build notebooks/ from tutorial/ (CHAPTERS="02 03" builds those alone)
+	$(BIN)/python -m tutorial.build $(CHAPTERS)
+
+clean: ## Remove .venv and everything that tools left behind
+	rm -rf .venv *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

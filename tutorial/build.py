@@ -1,0 +1,90 @@
+"""Build notebooks/NN-*.ipynb from tutorial/NN-*.md: cut the solutions, run, store the outputs.
+
+`python -m tutorial.build` builds every chapter, `python -m tutorial.build 03` those named so.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+
+SOURCES = Path(__file__).parent
+NOTEBOOKS = SOURCES.parent / "notebooks"
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+# A sum's last digit depends on how many threads share it and on the vector width, and a progress
+# bar on the clock: whoever makes or compares stored outputs runs the kernel with these.
+STEADY = {"OMP_NUM_THREADS": "1", "ATEN_CPU_CAPABILITY": "default", "TQDM_DISABLE": "1"}
+
+SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION\n?", re.M | re.S)
+ASSIGNED = re.compile(r"^(\w+)(?::[^=\n]+)? = ", re.M)
+
+
+def sources(wanted: list[str] | None = None) -> list[Path]:
+    """The chapters in reading order; with `wanted`, those whose names start so."""
+    chapters = sorted(SOURCES.glob("[0-9][0-9]-*.md"))
+    return [c for c in chapters if not wanted or c.name.startswith(tuple(wanted))]
+
+
+def blank(solution: re.Match[str]) -> str:
+    """What the learner sees instead: `name = ...` for each name set at top level, else `...`."""
+    indent, code = solution.groups()
+    names = [] if indent else dict.fromkeys(ASSIGNED.findall(code))
+    return "".join(f"{name} = ...\n" for name in names) or f"{indent}...\n"
+
+
+def read(source: Path, *, solved: bool = False) -> NotebookNode:
+    """One chapter as a notebook that was not run: the learner's copy, or with its solutions."""
+    chapter = jupytext.read(source, fmt="md:myst")
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})
+    for number, cell in enumerate(chapter.cells):
+        cell.id = f"cell-{number:03}"  # jupytext draws random ones: no two builds would be equal
+        if cell.cell_type == "code" and not solved:
+            cell.source = SOLUTION.sub(blank, cell.source + "\n").rstrip("\n")
+        notebook.cells.append(cell)
+    return notebook
+
+
+def execute(notebook: NotebookNode) -> NotebookNode:
+    """Run all cells in a fresh kernel, in the folder where the learner runs them."""
+    kernel = NotebookClient(
+        notebook,
+        timeout=300,
+        resources={"metadata": {"path": NOTEBOOKS}},
+        record_timing=False,
+        coalesce_streams=True,
+        store_widget_state=False,
+    )
+    kernel.execute(env={**os.environ, **STEADY})
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    for output in (o for c in notebook.cells for o in c.get("outputs", []) if "data" in o):
+        # A widget's view without its kernel is an error message: keep its picture and its text.
+        output.data.pop("application/vnd.jupyter.widget-view+json", None)
+    return notebook
+
+
+def main(wanted: list[str]) -> int:
+    """Build the chapters; a chapter that fails keeps its old notebook and is named."""
+    for source in sources(wanted):
+        print(source.name, end=" ", flush=True)
+        try:
+            notebook = execute(read(source))
+        except CellExecutionError as error:
+            print(f"failed, its notebook stays as it was:\n{error}")
+            return 1
+        target = NOTEBOOKS / f"{source.stem}.ipynb"
+        nbformat.write(notebook, target)
+        print("->", target.relative_to(SOURCES.parent))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
