@@ -24,21 +24,14 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 # bar on the clock: whoever makes or compares stored outputs runs the kernel with these.
 STEADY = {"OMP_NUM_THREADS": "1", "ATEN_CPU_CAPABILITY": "default", "TQDM_DISABLE": "1"}
 
-SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION\n?", re.M | re.S)
-ASSIGNED = re.compile(r"^(\w+)(?::[^=\n]+)? = ", re.M)
+# nbgrader's marks. What stands around them, `answer = ...` for instance, is the learner's start.
+SOLUTION = re.compile(r"^ *### BEGIN SOLUTION\n.*?^ *### END SOLUTION\n?", re.M | re.S)
 
 
 def sources(wanted: list[str] | None = None) -> list[Path]:
     """The chapters in reading order; with `wanted`, those whose names start so."""
     chapters = sorted(SOURCES.glob("[0-9][0-9]-*.md"))
     return [c for c in chapters if not wanted or c.name.startswith(tuple(wanted))]
-
-
-def blank(solution: re.Match[str]) -> str:
-    """What the learner sees instead: `name = ...` for each name set at top level, else `...`."""
-    indent, code = solution.groups()
-    names = [] if indent else dict.fromkeys(ASSIGNED.findall(code))
-    return "".join(f"{name} = ...\n" for name in names) or f"{indent}...\n"
 
 
 def read(source: Path, *, solved: bool = False) -> NotebookNode:
@@ -48,7 +41,7 @@ def read(source: Path, *, solved: bool = False) -> NotebookNode:
     for number, cell in enumerate(chapter.cells):
         cell.id = f"cell-{number:03}"  # jupytext draws random ones: no two builds would be equal
         if cell.cell_type == "code" and not solved:
-            cell.source = SOLUTION.sub(blank, cell.source + "\n").rstrip("\n")
+            cell.source = SOLUTION.sub("", cell.source).rstrip("\n")
         notebook.cells.append(cell)
     return notebook
 
