@@ -18,6 +18,8 @@ from nbformat import NotebookNode
 
 SOURCES = Path(__file__).parent
 NOTEBOOKS = SOURCES.parent / "notebooks"
+# nbval ignores a tag that it does not know, in silence: no other tag may stand in a chapter.
+TAGS = {"nbval-ignore-output", "raises-exception"}
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 # A sum's last digit depends on how many threads share it and on the vector width, and a progress
@@ -40,6 +42,8 @@ def read(source: Path, *, solved: bool = False) -> NotebookNode:
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})
     for number, cell in enumerate(chapter.cells):
         cell.id = f"cell-{number:03}"  # jupytext draws random ones: no two builds would be equal
+        if unknown := set(cell.metadata.get("tags", [])) - TAGS:
+            raise ValueError(f"{source.name}: unknown tags {unknown}; nbval knows {TAGS}")
         if cell.cell_type == "code" and not solved:
             cell.source = SOLUTION.sub("", cell.source).rstrip("\n")
         notebook.cells.append(cell)

@@ -1,0 +1,170 @@
+"""The `prune-lab` command: `lab` opens the course, `doctor` says whether everything is in place."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+NO_NOTEBOOKS = (
+    "No notebooks here: run prune-lab inside a clone of PruneLab, whose folder notebooks/ "
+    "holds the course."
+)
+IMPORT_NAMES = {"scikit-learn": "sklearn"}  # where it differs from the name that pip installs
+LAB_EXTENSIONS = {
+    "@jupyter-widgets/jupyterlab-manager": "jupyterlab-widgets",
+    "anywidget": "anywidget",
+}
+PIP = f"{sys.executable} -m pip install"
+
+
+class Finding(NamedTuple):
+    """One line of the doctor: what was looked at, and what to do when it is not well."""
+
+    subject: str
+    remedy: str = ""
+
+
+def find_notebooks() -> list[Path]:
+    """The course's notebooks in reading order: beside the package, else in the current folder."""
+    for folder in (Path(__file__).parents[1] / "notebooks", Path("notebooks"), Path()):
+        if chapters := sorted(folder.resolve().glob("[0-9][0-9]-*.ipynb")):
+            return chapters
+    return []
+
+
+def lab() -> int:
+    """Open the first notebook in JupyterLab; without a display, print its address instead."""
+    chapters = find_notebooks()
+    if not chapters:
+        print(NO_NOTEBOOKS)
+        return 1
+    from jupyterlab.labapp import LabApp
+
+    options = [
+        "--ip=127.0.0.1",
+        "--log-level=WARN",
+        f"--ServerApp.root_dir={chapters[0].parent}",
+        f"--LabApp.default_url=/lab/tree/{chapters[0].name}",
+    ]
+    if sys.platform == "linux":
+        if not any(name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
+            options.append("--no-browser")  # else a text browser would take over the terminal
+        if os.geteuid() == 0:
+            options.append("--allow-root")  # in a container everyone is root
+    print("Starting JupyterLab; Ctrl-C twice ends it.", flush=True)
+    LabApp.launch_instance(options)
+    return 0
+
+
+def doctor() -> int:
+    """Print one line for each thing the course needs; 1 when something is to be mended."""
+    ill = 0
+    for finding in examine():
+        ill += bool(finding.remedy)
+        print(f"{'mend ' if finding.remedy else 'ok   '} {finding.subject}")
+        if finding.remedy:
+            print(f"       -> {finding.remedy}")
+    print(f"{ill} to mend." if ill else "Everything is in place: prune-lab lab opens the course.")
+    return 1 if ill else 0
+
+
+def examine() -> Iterator[Finding]:
+    """Look at Python, the packages, Jupyter's widget extensions, the kernel and the notebooks."""
+    version = sys.version.split()[0]
+    recent = sys.version_info >= (3, 10)
+    yield Finding(f"Python {version}", "" if recent else "Use Python 3.10 or newer.")
+    yield from examine_packages()
+    try:
+        yield from examine_jupyter()
+    except ImportError as error:
+        yield Finding(f"Jupyter: {error}", "Mend the packages named above first.")
+    chapters = find_notebooks()
+    yield Finding(f"notebooks: {len(chapters)}", "" if chapters else NO_NOTEBOOKS)
+
+
+def examine_packages() -> Iterator[Finding]:
+    """Every dependency at a version that the package's own metadata admits, and importable."""
+    try:
+        needed = metadata.requires("prune-lab") or []
+    except metadata.PackageNotFoundError:
+        yield Finding("prune-lab is not installed", "Run: pip install -e .")
+        return
+    for line in needed:
+        if "extra ==" in line:
+            continue
+        name = line.split(">=")[0]
+        remedy = f"Run: {PIP} '{line}'"
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield Finding(f"{name} is missing", remedy)
+            continue
+        if not admits(line, version):
+            yield Finding(f"{name} {version} is outside of {line}", remedy)
+            continue
+        try:
+            importlib.import_module(IMPORT_NAMES.get(name, name))
+        except Exception as error:  # a broken library may raise anything: name it and go on
+            remedy = f"Run: {PIP} --force-reinstall '{line}'"
+            yield Finding(f"{name} {version} does not import: {error}", remedy)
+        else:
+            yield Finding(f"{name} {version}")
+
+
+def admits(requirement: str, version: str) -> bool:
+    """Whether `version` satisfies a line of requirements.
+
+    >>> admits("torch>=2.5", "2.13.0+cpu"), admits("torch>=2.5", "2.4.1")
+    (True, False)
+    """
+    from packaging.requirements import Requirement
+
+    return Requirement(requirement).specifier.contains(version, prereleases=True)
+
+
+def examine_jupyter() -> Iterator[Finding]:
+    """The widget extensions where this JupyterLab looks for them, and the kernel's Python."""
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    from jupyter_core.paths import jupyter_path
+    from jupyterlab_server.config import get_page_config
+
+    page = get_page_config(jupyter_path("labextensions"))
+    found = {extension["name"] for extension in page["federated_extensions"]}
+    for name, package in LAB_EXTENSIONS.items():
+        subject = f"JupyterLab extension {name}"
+        if name not in found:
+            yield Finding(f"{subject} is missing", f"Run: {PIP} --force-reinstall {package}")
+        elif name in page["disabledExtensions"]:
+            yield Finding(f"{subject} is disabled", f"Run: jupyter labextension enable {name}")
+        else:
+            yield Finding(subject)
+
+    try:
+        program = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    except NoSuchKernel:
+        program = "missing"
+    # Jupyter replaces a bare name by the Python that runs it.
+    ours = program in {"python", "python3"} or Path(program).parent == Path(sys.executable).parent
+    remedy = f"Run: {sys.executable} -m ipykernel install --sys-prefix, or remove the other kernel"
+    yield Finding(f"kernel python3: {program}", "" if ours else remedy)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 0 when all is well, 1 when something is to be mended."""
+    parser = argparse.ArgumentParser(prog="prune-lab", description="See and understand pruning.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    commands.add_parser("lab", help="open the notebooks in JupyterLab").set_defaults(run=lab)
+    check = commands.add_parser("doctor", help="check that everything is in place")
+    check.set_defaults(run=doctor)
+    result: int = parser.parse_args(arguments).run()
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())
