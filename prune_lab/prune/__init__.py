@@ -1,0 +1,83 @@
+"""Hook-based pruning: ``torch.nn.utils.prune``, name for name, with its known defects mended.
+
+Swap ``import torch.nn.utils.prune as prune`` for ``from prune_lab import prune``: same functions,
+same masks from the same seed, same checkpoints. A reading order for the curious:
+
+1. ``methods``: the hook that masks a parameter before each forward pass, the heart of it all
+2. ``reparametrization``: ``weight`` becomes ``weight_orig`` and ``weight_mask``, and back
+3. ``techniques``: which entries go first
+4. ``ranking``: how "the k smallest" are found without sorting
+5. ``functions``, ``across``, ``checkpoints``, ``sparsity``: what users call
+"""
+
+from .across import global_structured, global_unstructured
+from .amounts import (
+    _compute_nparams_toprune,
+    _validate_pruning_amount,
+    _validate_pruning_amount_init,
+)
+from .checkpoints import load_checkpoint, rewind
+from .functions import (
+    custom_from_mask,
+    identity,
+    is_pruned,
+    l1_unstructured,
+    ln_structured,
+    n_m,
+    random_structured,
+    random_unstructured,
+    remove,
+    undo,
+)
+from .masking import cached
+from .methods import BasePruningMethod, PruningContainer
+from .sparsity import hold_pruned, sparsity
+from .techniques import (
+    NM,
+    CustomFromMask,
+    Identity,
+    L1Unstructured,
+    LnStructured,
+    RandomStructured,
+    RandomUnstructured,
+    _compute_norm,
+    _validate_pruning_dim,
+    _validate_structured_pruning,
+    pruning_order,
+)
+
+__all__ = [  # noqa: RUF022 (torch's private helpers, which code outside torch uses, come last)
+    "NM",
+    "BasePruningMethod",
+    "CustomFromMask",
+    "Identity",
+    "L1Unstructured",
+    "LnStructured",
+    "PruningContainer",
+    "RandomStructured",
+    "RandomUnstructured",
+    "cached",
+    "custom_from_mask",
+    "global_structured",
+    "global_unstructured",
+    "hold_pruned",
+    "identity",
+    "is_pruned",
+    "l1_unstructured",
+    "ln_structured",
+    "load_checkpoint",
+    "n_m",
+    "pruning_order",
+    "random_structured",
+    "random_unstructured",
+    "remove",
+    "rewind",
+    "sparsity",
+    "undo",
+    "_compute_norm",
+    "_compute_nparams_toprune",
+    "_validate_pruning_amount",
+    "_validate_pruning_amount_init",
+    "_validate_pruning_dim",
+    "_validate_structured_pruning",
+]

@@ -1,0 +1,200 @@
+"""Pruning several parameters as one: what is smallest anywhere goes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .amounts import Amount, _validate_pruning_amount_init, count
+from .functions import undo
+from .masking import masked
+from .methods import BasePruningMethod, put_on, survivors
+from .ranking import keep_largest
+from .reparametrization import check_prunable, find_hook, mask_of
+from .techniques import CustomFromMask, L1Unstructured, LnStructured, _Unstructured
+
+Place = tuple[nn.Module, str]
+
+
+def global_unstructured(
+    parameters: Iterable[Place],
+    pruning_method: type[BasePruningMethod],
+    importance_scores: Mapping[Place, Tensor] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Prune the entries of several parameters as if they were one tensor.
+
+    Follows torch's ``global_unstructured``. A parameter that is listed twice, or held by two of
+    the modules, counts once. Nothing is pruned if anything fails.
+
+    Args:
+        parameters: pairs of a module and a parameter's name; any iterable.
+        pruning_method: a class whose ``PRUNING_TYPE`` is ``"unstructured"``, such as
+            :class:`L1Unstructured`.
+        importance_scores: for some of the pairs, a tensor of the parameter's shape.
+        kwargs: for ``pruning_method``; ``amount`` is a share of all entries still there, or
+            their number. O(n) time.
+
+    Raises:
+        TypeError: not an iterable of pairs, or the method is not unstructured.
+        ValueError: nothing to prune, or more than there is.
+
+    >>> net = nn.Sequential(nn.Linear(10, 4), nn.Linear(4, 1))
+    >>> places = [(net[0], "weight"), (net[1], "weight")]
+    >>> global_unstructured(places, L1Unstructured, amount=10)
+    >>> sum(int((m.weight == 0).sum()) for m in net)
+    10
+    """
+    chosen = _Chosen("global_unstructured()", parameters, importance_scores)
+    method = pruning_method(**kwargs)
+    method._tensor_name = "temp"
+    if method.PRUNING_TYPE != "unstructured":
+        raise TypeError(
+            'Only "unstructured" PRUNING_TYPE supported for '
+            f"the `pruning_method`. Found method {pruning_method} of type {method.PRUNING_TYPE}"
+        )
+    left = [survivors(method, mask) if mask is not None else ... for mask in chosen.masks]
+    scores = [score[part] for score, part in zip(chosen.scores, left, strict=True)]
+    if isinstance(method, L1Unstructured) and _computes_its_mask(method):
+        kept = keep_largest(scores, count(method.amount, sum(s.numel() for s in scores)))
+    else:  # any other technique wants to see one tensor
+        together = torch.cat([score.reshape(-1) for score in scores])
+        vector = method.compute_mask(together, default_mask=torch.ones_like(together))
+        pieces = vector.split([score.numel() for score in scores])
+        kept = [piece.view(score.shape) for piece, score in zip(pieces, scores, strict=True)]
+    masks = []
+    for old, part, new in zip(chosen.masks, left, kept, strict=True):
+        if old is None:
+            masks.append(new)
+        else:
+            masks.append(old.clone())
+            masks[-1][part] = new.to(old.dtype)
+    chosen.prune(masks)
+
+
+def global_structured(
+    parameters: Iterable[Place],
+    amount: Amount,
+    n: float | str = 2,
+    dim: int = 0,
+    importance_scores: Mapping[Place, Tensor] | None = None,
+) -> None:
+    """Prune whole channels, the least important of all the parameters first.
+
+    Channels of different layers differ in size, and with it in norm. So that a layer of small
+    channels is not pruned just for that, a channel's score is the root mean of its entries'
+    magnitudes to the ``n``-th power: the L_n norm divided by (entries per channel)^(1/n).
+
+    Args:
+        parameters: pairs of a module and a parameter's name.
+        amount: fraction in [0, 1] or count of all channels still there.
+        n: order of the norm, a positive number or inf.
+        dim: dimension of the channels in every parameter; 0 is the layers' outputs.
+        importance_scores: for some of the pairs, a tensor of the parameter's shape, whose norms
+            are taken in place of the values'.
+
+    Raises:
+        TypeError, ValueError, IndexError: as for :func:`ln_structured`.
+
+    >>> net = nn.Sequential(nn.Linear(10, 4), nn.Linear(4, 6))
+    >>> global_structured([(net[0], "weight"), (net[1], "weight")], amount=3)
+    >>> sum(int((m.weight.abs().sum(1) == 0).sum()) for m in net)
+    3
+    """
+    chosen = _Chosen("global_structured()", parameters, importance_scores)
+    _validate_pruning_amount_init(amount)
+    if isinstance(n, str) or not n > 0:
+        raise ValueError(f"n={n} should be a positive number or inf")
+    technique = LnStructured(0, n, dim)
+    left, norms = [], []
+    for score, mask in zip(chosen.scores, chosen.masks, strict=True):
+        channels = technique.units(score)
+        part = survivors(technique, mask) if mask is not None else (...,)
+        norm = technique.importance(score[part])
+        norms.append(norm / (score.numel() / channels) ** (1 / n))
+        left.append(part)
+    kept = keep_largest(norms, count(amount, sum(norm.numel() for norm in norms)))
+    masks = []
+    for score, old, part, channel_mask in zip(chosen.scores, chosen.masks, left, kept, strict=True):
+        mask = torch.ones_like(score) if old is None else old.clone()
+        mask[part] *= technique._spread(channel_mask.to(mask.dtype), mask[part])
+        masks.append(mask)
+    chosen.prune(masks)
+
+
+class _Chosen:
+    """The parameters to prune together, each once: values or scores, and the masks so far."""
+
+    def __init__(
+        self,
+        caller: str,
+        parameters: Iterable[Place],
+        importance_scores: Mapping[Place, Tensor] | None,
+    ) -> None:
+        if not isinstance(parameters, Iterable):
+            raise TypeError(f"{caller}: parameters is not an Iterable")
+        if importance_scores is not None and not isinstance(importance_scores, Mapping):
+            raise TypeError(f"{caller}: importance_scores must be of type dict")
+        given = importance_scores or {}
+        self.places: list[Place] = []
+        self.scores: list[Tensor] = []
+        self.masks: list[Tensor | None] = []
+        seen = set()
+        for place in parameters:
+            module, name = _checked_pair(caller, place)
+            _, hook = find_hook(module, name)
+            orig = check_prunable(module, name, pruned=hook is not None)
+            if id(orig) in seen:
+                continue
+            seen.add(id(orig))
+            mask = mask_of(module, name) if hook is not None else None
+            score = given.get((module, name), orig if mask is None else masked(orig, mask))
+            if score.shape != orig.shape:
+                raise AssertionError(
+                    f"importance_scores should have the same shape as parameter {name} of "
+                    f"{module}, got {score.shape} vs {orig.shape}"
+                )
+            self.places.append((module, name))
+            self.scores.append(score.detach())
+            self.masks.append(mask)
+        if not self.places:
+            raise ValueError(f"{caller}: parameters is empty; there is nothing to prune")
+        kinds = {score.dtype for score in self.scores}
+        if len(kinds) > 1:  # rank them in one dtype that holds all their values
+            common = next(iter(kinds))
+            for kind in kinds:
+                common = torch.promote_types(common, kind)
+            self.scores = [score.to(common) for score in self.scores]
+
+    def prune(self, masks: list[Tensor]) -> None:
+        """Put the masks on, all or none."""
+        for done, (module, name) in enumerate(self.places):
+            method = CustomFromMask(masks[done])
+            method.mask = None  # the module's buffer will hold it
+            try:
+                put_on(method, module, name, masks[done])
+            except Exception:
+                for earlier in self.places[:done]:
+                    undo(*earlier)
+                raise
+
+
+def _checked_pair(caller: str, place: object) -> Place:
+    match place:
+        case (nn.Module() as module, str() as name):
+            return module, name
+    raise TypeError(
+        f"{caller}: parameters must be pairs (module, name), such as (model.conv1, 'weight'); "
+        f"found {type(place).__name__}"
+    )
+
+
+def _computes_its_mask(method: _Unstructured) -> bool:
+    """Tell whether a subclass has left mask and importance as they are."""
+    return (
+        type(method).compute_mask is L1Unstructured.compute_mask
+        and type(method).importance is L1Unstructured.importance
+    )

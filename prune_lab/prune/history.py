@@ -1,0 +1,53 @@
+"""What :func:`undo` needs to know: which entries the last prune took, one bit each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from .methods import BasePruningMethod
+
+RECORD = "_before_last"  # the attribute of a hook that holds it
+
+
+def remember(hook: BasePruningMethod, before: Tensor | None) -> None:
+    """Note on ``hook`` the mask ``before`` the prune, if there was one: one bit per entry.
+
+    Only the last prune is remembered: memory must not grow with the number of rounds.
+    """
+    if before is not None:
+        binary = torch.equal(before != 0, before == 1)
+        hook.__dict__[RECORD] = _packed(before != 0) if binary else before
+
+
+def forget(hook: BasePruningMethod) -> None:
+    """Drop the note: the mask has been replaced by other means than pruning."""
+    hook.__dict__.pop(RECORD, None)
+
+
+def recall(hook: BasePruningMethod, mask: Tensor) -> Tensor | None:
+    """Return the mask before the last prune, shape and dtype of ``mask``; None if not known."""
+    record = hook.__dict__.get(RECORD)
+    if record is None:
+        return None
+    if record.dtype != torch.uint8:  # a mask that scales, kept as it was
+        return record
+    return _unpacked(record, mask.numel()).view(mask.shape).to(mask.dtype)
+
+
+def _packed(bits: Tensor) -> Tensor:
+    """Pack n bools into n/8 bytes."""
+    flat = bits.reshape(-1)
+    padded = torch.nn.functional.pad(flat, (0, -flat.numel() % 8)).view(-1, 8)
+    packed = torch.zeros(padded.shape[0], dtype=torch.uint8, device=bits.device)
+    for i in range(8):
+        packed |= padded[:, i].to(torch.uint8) << i
+    return packed
+
+
+def _unpacked(packed: Tensor, n: int) -> Tensor:
+    shifts = torch.arange(8, dtype=torch.uint8, device=packed.device)
+    return ((packed[:, None] >> shifts) & 1).view(-1)[:n].bool()
