@@ -47,6 +47,6 @@ def mask_when_read(module: nn.Module) -> None:
 def call_again(module: nn.Module) -> None:
     """Turn a pruned ``out_proj`` back, if no other of its parameters is pruned."""
     if type(module) is PrunedOutProjection:
-        pruned = [name for name in module._parameters if name.endswith("_orig")]
-        if len(pruned) == 1:
+        still_pruned = any(name.endswith("_orig") for name in module._parameters)
+        if not still_pruned:
             module.__class__ = NonDynamicallyQuantizableLinear  # type: ignore[assignment]

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _are_functorch_transforms_active as transforms_active
 from torch.jit._trace import is_tracing
 
 _LARGE = 1 << 18  # entries; from here on, moving the data costs more than Python does
@@ -68,14 +69,15 @@ def overwritten(module: nn.Module, name: str) -> bool:
 def _in_chunks(orig: Tensor, mask: Tensor) -> bool:
     """Tell whether chunks can be written by hand: a large, ordinary parameter on the CPU."""
     return (
-        orig.numel() > _LARGE
-        and type(orig) is nn.Parameter  # nothing wrapped by a function transform or a tracer
+        not torch.compiler.is_compiling()
+        and not is_tracing()
+        and not transforms_active()
+        and orig.numel() > _LARGE
+        and type(orig) is nn.Parameter  # not a subclass, nor what functional_call puts there
         and orig.is_cpu
         and orig.is_contiguous()
         and mask.is_contiguous()
         and mask.dtype == orig.dtype
-        and not torch.compiler.is_compiling()
-        and not is_tracing()
     )
 
 

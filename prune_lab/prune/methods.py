@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
 from . import history, tied
-from .masking import is_done, masked, overwritten
+from .masking import is_done, masked, overwritten, transforms_active
 from .reparametrization import check_prunable, find_hook, install, mask_of, release
 
 
@@ -83,7 +83,8 @@ class BasePruningMethod(ABC):
         if not torch.compiler.is_compiling():
             if self._module is None:  # the hook comes from a file
                 self._module = weakref.ref(module)
-            if not isinstance(getattr(module, name + "_orig"), nn.Parameter):
+            orig = getattr(module, name + "_orig")
+            if transforms_active() or not isinstance(orig, nn.Parameter):
                 _put_back_after_forward(module, name, before)
 
     def apply_mask(self, module: nn.Module) -> Tensor:
@@ -364,8 +365,8 @@ def _check_mask(mask: object, orig: Tensor, method: BasePruningMethod) -> None:
 def _put_back_after_forward(module: nn.Module, name: str, weight: object) -> None:
     """Undo, after this forward pass, what it showed as ``weight``.
 
-    Inside functional_call the parameter is somebody else's tensor (a function transform's, say),
-    which must not stay behind in the module.
+    Inside functional_call or a function transform (torch.func.grad, vmap) that is a tensor of the
+    transform's, which must not stay behind in the module.
     """
 
     def put_back(*_: object) -> None:

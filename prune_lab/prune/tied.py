@@ -10,7 +10,11 @@ import gc
 import sys
 from collections.abc import Iterator
 
+import torch.fx
 from torch import nn
+
+# What a tracer or exporter made of a module shares its parameters, but is a copy, not a twin.
+_TRACED = (torch.fx.GraphModule, torch.jit.ScriptModule)
 
 
 def twins(module: nn.Module, name: str) -> list[tuple[nn.Module, str]]:
@@ -35,6 +39,7 @@ def twins(module: nn.Module, name: str) -> list[tuple[nn.Module, str]]:
     return [
         (place, key.removesuffix("_orig"))
         for place in _modules_holding(parameter)
+        if not isinstance(place, _TRACED)
         for key, value in place._parameters.items()
         if value is parameter and (place is not module or key != name)
     ]
