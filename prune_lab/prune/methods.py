@@ -22,10 +22,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _are_functorch_transforms_active as transforms_active
 from torch.nn.utils import prune as torch_prune
 
 from . import history, tied
-from .masking import is_done, masked, overwritten, transforms_active
+from .masking import is_done, masked, overwritten
 from .reparametrization import check_prunable, find_hook, install, mask_of, release
 
 
