@@ -1,0 +1,36 @@
+// How an amount becomes a count, in Python's own arithmetic: the picture must never show one
+// entry more or less than the engine would prune.
+
+/** Python's round(): a tie goes to the even neighbour, so half of 5 units is 2. */
+export function roundHalfEven(x) {
+  const below = Math.floor(x);
+  if (x - below !== 0.5) return Math.round(x);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** How many of `units` (entries, or channels) a fraction prunes. */
+export function countOf(fraction, units) {
+  return roundHalfEven(fraction * units);
+}
+
+/** The shortest decimal that prunes exactly `count` of `units`: 45 of 150 is 0.3. */
+export function fractionOf(count, units) {
+  if (units === 0) return 0;
+  for (let digits = 1; digits < 17; digits += 1) {
+    const fraction = Number((count / units).toFixed(digits));
+    if (countOf(fraction, units) === count) return fraction;
+  }
+  return count / units;
+}
+
+/** The fraction as Python writes it. 1 would mean one unit, 1.0 means all of them. */
+export function pythonFloat(fraction) {
+  return Number.isInteger(fraction) ? fraction.toFixed(1) : String(fraction);
+}
+
+/** 1st, 2nd, 3rd, 4th, ... */
+export function ordinal(n) {
+  const teens = n % 100 >= 11 && n % 100 <= 13;
+  const ending = teens ? "th" : { 1: "st", 2: "nd", 3: "rd" }[n % 10] || "th";
+  return `${n.toLocaleString("en")}${ending}`;
+}

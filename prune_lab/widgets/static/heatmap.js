@@ -1,0 +1,300 @@
+// A tensor as a heatmap on a canvas. Kept entries are coloured by value; pruned ones are left
+// open, and the hatching beneath shows through, so that a kept near-zero never looks pruned.
+// All lengths are device pixels: cells then have whole-pixel edges on every screen.
+
+const LARGEST_CELL = 28; // these are CSS pixels, multiplied by `dpr` below
+const SMALLEST_KERNEL_CELL = 4;
+const SMALLEST_HATCHED_CELL = 6;
+const LABEL = 18;
+const GAP = 12;
+
+const product = (numbers) => numbers.reduce((a, b) => a * b, 1);
+
+/**
+ * Where each entry of a tensor goes.
+ *
+ * The answer holds `tiles` (upper left corners), each of `rows` x `cols` cells of `cellWidth` x
+ * `cellHeight`. Cells are numbered tile after tile, row after row: the order in which torch
+ * stores the entries. One cell is one entry, unless the tensor is too large for that: then it
+ * is a block of `blockRows` x `blockCols` entries.
+ */
+export function arrange(shape, width, height, dpr) {
+  const kernels = shape.length >= 3 ? arrangeKernels(shape, width, height, dpr) : null;
+  if (kernels) return kernels;
+  const matrix = shape.length >= 2 ? [shape[0], product(shape.slice(1))] : [1, product(shape)];
+  return arrangeMatrix(...matrix, width, height, dpr);
+}
+
+/** One group of kernels per filter, or null where cells would become too small to see. */
+function arrangeKernels(shape, width, height, dpr) {
+  const filters = shape[0];
+  const perFilter = product(shape.slice(1, -2));
+  const [rows, cols] = shape.slice(-2);
+  if (rows * cols === 1) return null;
+  const label = Math.round(LABEL * dpr);
+  const gap = Math.round(GAP * dpr);
+  const inner = Math.round(2 * dpr);
+  const gaps = (perFilter - 1) * inner;
+
+  let best = null;
+  for (let across = 1; across <= filters; across += 1) {
+    const room = (width - (across - 1) * gap) / across - gaps;
+    const cell = Math.min(Math.floor(room / (perFilter * cols)), Math.round(LARGEST_CELL * dpr));
+    const lines = Math.ceil(filters / across);
+    if (cell < SMALLEST_KERNEL_CELL * dpr) break;
+    const total = lines * (label + rows * cell) + (lines - 1) * gap;
+    if (total > height) continue;
+    // The largest cells win; then a full last line; then few lines.
+    const score = cell + (filters % across === 0 ? 0.5 : 0);
+    if (!best || score >= best.score) best = { across, cell, total, score };
+  }
+  if (!best) return null;
+
+  const { across, cell, total } = best;
+  const groupWidth = perFilter * cols * cell + gaps;
+  const tiles = [];
+  const labels = [];
+  for (let filter = 0; filter < filters; filter += 1) {
+    const x = (filter % across) * (groupWidth + gap);
+    const y = Math.floor(filter / across) * (label + rows * cell + gap) + label;
+    labels.push({ text: `filter ${filter}`, x, y: y - Math.round(5 * dpr) });
+    for (let kernel = 0; kernel < perFilter; kernel += 1) {
+      tiles.push({ x: x + kernel * (cols * cell + inner), y });
+    }
+  }
+  return {
+    tiles, labels, rows, cols, cellWidth: cell, cellHeight: cell, blockRows: 1, blockCols: 1,
+    entryRows: tiles.length * rows, entryCols: cols,
+    width: Math.min(across, filters) * (groupWidth + gap) - gap, height: total, dpr,
+  };
+}
+
+/** One matrix, by blocks where a cell would be smaller than a CSS pixel. */
+function arrangeMatrix(entryRows, entryCols, width, height, dpr) {
+  const smallest = Math.max(1, Math.round(dpr));
+  const blockRows = Math.ceil((entryRows * smallest) / height);
+  const blockCols = Math.ceil((entryCols * smallest) / width);
+  const rows = Math.ceil(entryRows / blockRows);
+  const cols = Math.ceil(entryCols / blockCols);
+  const largest = Math.round(LARGEST_CELL * dpr);
+  let cellWidth = Math.min(Math.floor(width / cols), largest);
+  let cellHeight = Math.min(Math.floor(height / rows), largest);
+  if (Math.min(cellWidth, cellHeight) >= 2 * smallest && rows > 1) {
+    cellWidth = cellHeight = Math.min(cellWidth, cellHeight);
+  } else {
+    // Square cells would shrink to a thread here: let them be oblong.
+    cellWidth = Math.min(cellWidth, 8 * cellHeight);
+    cellHeight = Math.min(cellHeight, 8 * cellWidth);
+  }
+  return {
+    tiles: [{ x: 0, y: 0 }], labels: [], rows, cols, cellWidth, cellHeight, blockRows, blockCols,
+    entryRows, entryCols, width: cols * cellWidth, height: rows * cellHeight, dpr,
+  };
+}
+
+/** True where a cell stands for more than one entry. */
+export const byBlocks = (layout) => layout.blockRows * layout.blockCols > 1;
+
+/** The cell at a point (device pixels), or -1 between and outside of tiles. */
+export function cellAt(layout, x, y) {
+  const { tiles, rows, cols, cellWidth, cellHeight } = layout;
+  for (let tile = 0; tile < tiles.length; tile += 1) {
+    const col = Math.floor((x - tiles[tile].x) / cellWidth);
+    const row = Math.floor((y - tiles[tile].y) / cellHeight);
+    if (col >= 0 && col < cols && row >= 0 && row < rows) return (tile * rows + row) * cols + col;
+  }
+  return -1;
+}
+
+/** The rectangle of a cell. */
+export function rectangleOf(layout, cell) {
+  const { tiles, rows, cols, cellWidth, cellHeight } = layout;
+  const tile = tiles[Math.floor(cell / (rows * cols))];
+  const row = Math.floor(cell / cols) % rows;
+  const x = tile.x + (cell % cols) * cellWidth;
+  return { x, y: tile.y + row * cellHeight, width: cellWidth, height: cellHeight };
+}
+
+/** The entries of a cell: rows and columns of the stored matrix, ends excluded. */
+export function entriesOf(layout, cell) {
+  const top = Math.floor(cell / layout.cols) * layout.blockRows;
+  const left = (cell % layout.cols) * layout.blockCols;
+  const bottom = Math.min(top + layout.blockRows, layout.entryRows);
+  const right = Math.min(left + layout.blockCols, layout.entryCols);
+  return { top, left, bottom, right, first: top * layout.entryCols + left };
+}
+
+/** The cell that an arrow key leads to; at an edge it stays. */
+export function neighbour(layout, cell, key) {
+  const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+  if (!step) return cell;
+  const { x, y, width, height } = rectangleOf(layout, cell);
+  // Go on over the gap to the next kernel, whose cells need not lie in the same line.
+  const reach = Math.max(GAP, LABEL + GAP) * layout.dpr + Math.max(width, height);
+  const stride = Math.max(1, Math.floor(Math.min(width, height) / 2));
+  for (let way = 0; way <= reach; way += stride) {
+    const px = x + width / 2 + step[0] * (width / 2 + way + 0.5);
+    const py = y + height / 2 + step[1] * (height / 2 + way + 0.5);
+    const found = cellAt(layout, px, py);
+    if (found >= 0 && found !== cell) return found;
+  }
+  return cell;
+}
+
+/** Largest finite |value|: both ends of the colour scale. A tensor of zeros gets 1. */
+export function limitOf(values) {
+  let limit = 0;
+  for (const value of values) {
+    const size = Math.abs(value);
+    if (size > limit && size < Infinity) limit = size;
+  }
+  return limit || 1;
+}
+
+/** The colour of every entry as RGBA pixels; `ramp` is a list of [r, g, b], low to high. */
+export function colourise(values, limit, ramp) {
+  const pixels = new Uint8ClampedArray(values.length * 4);
+  const last = ramp.length - 1;
+  for (let i = 0; i < values.length; i += 1) {
+    const place = Math.min(Math.max((values[i] / limit + 1) / 2, 0), 1) * last;
+    const step = Math.min(Math.floor(place), last - 1);
+    for (let channel = 0; channel < 3; channel += 1) {
+      const [from, to] = [ramp[step]?.[channel], ramp[step + 1]?.[channel]];
+      // NaN has no place on the scale: it comes out grey.
+      pixels[4 * i + channel] = Number.isNaN(values[i]) ? 128 : from + (to - from) * (place - step);
+    }
+    pixels[4 * i + 3] = 255;
+  }
+  return new Uint32Array(pixels.buffer);
+}
+
+/**
+ * Write the cells' pixels for `count` units pruned: the entry's colour where it is kept, nothing
+ * where it is pruned. A block takes the colour of its strongest kept entry, fainter the more of
+ * it is pruned.
+ */
+export function paintCells(pixels, layout, values, colours, order, count) {
+  if (!byBlocks(layout)) {
+    for (let i = 0; i < order.length; i += 1) pixels[i] = order[i] < count ? 0 : colours[i];
+    return;
+  }
+  const alpha = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length * 4);
+  for (let cell = 0; cell < pixels.length; cell += 1) {
+    const { top, left, bottom, right } = entriesOf(layout, cell);
+    let strongest = -1;
+    let kept = 0;
+    for (let row = top; row < bottom; row += 1) {
+      const base = row * layout.entryCols;
+      for (let i = base + left; i < base + right; i += 1) {
+        if (order[i] < count) continue;
+        kept += 1;
+        const stronger = strongest < 0 || Math.abs(values[i]) > Math.abs(values[strongest]);
+        if (stronger) strongest = i;
+      }
+    }
+    pixels[cell] = strongest < 0 ? 0 : colours[strongest];
+    if (kept) alpha[4 * cell + 3] = Math.round((255 * kept) / ((bottom - top) * (right - left)));
+  }
+}
+
+/** True where cells are too small for hatching: pruned entries are then plain grey. */
+export const tooSmallToHatch = (layout) =>
+  Math.min(layout.cellWidth, layout.cellHeight) < SMALLEST_HATCHED_CELL * layout.dpr;
+
+/** A repeating tile of hatching, whose lines go on unbroken over the edges. */
+function hatching(context, colours, dpr) {
+  const size = Math.max(4, Math.round(6 * dpr));
+  const tile = new OffscreenCanvas(size, size);
+  const pen = tile.getContext("2d");
+  pen.fillStyle = colours.pruned;
+  pen.fillRect(0, 0, size, size);
+  pen.strokeStyle = colours.hatch;
+  pen.lineWidth = 1.2 * dpr;
+  pen.beginPath();
+  for (const shift of [-size, 0, size]) {
+    pen.moveTo(shift - 1, size + 1);
+    pen.lineTo(shift + size + 1, -1);
+  }
+  pen.stroke();
+  return context.createPattern(tile, "repeat");
+}
+
+/** Draws one tensor on one canvas; `show` and `fit` set it up, `draw` is called on each move. */
+export class Heatmap {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.layout = null;
+  }
+
+  /** Take new values and positions. `order` says when an entry goes, -1: it is gone already. */
+  show(values, order, shape, ramp) {
+    Object.assign(this, { values, order, shape });
+    this.limit = limitOf(values);
+    this.colours = colourise(values, this.limit, ramp);
+    this.layout = null;
+  }
+
+  /** Lay the tensor out in `width` x `height` CSS pixels; does nothing when nothing changed. */
+  fit(width, height, dpr) {
+    const size = `${width} ${height} ${dpr}`;
+    if (this.layout && this.size === size) return;
+    this.size = size;
+    this.layout = arrange(this.shape, Math.floor(width * dpr), Math.floor(height * dpr), dpr);
+    const { canvas, layout } = this;
+    canvas.width = layout.width;
+    canvas.height = layout.height;
+    canvas.style.width = `${layout.width / dpr}px`;
+    canvas.style.height = `${layout.height / dpr}px`;
+    const lines = layout.tiles.length * layout.rows;
+    this.cells = new OffscreenCanvas(layout.cols, lines);
+    this.image = new ImageData(layout.cols, lines);
+    this.pixels = new Uint32Array(this.image.data.buffer);
+  }
+
+  /** Draw with `count` units pruned and the cell `marked` framed (-1: none). */
+  draw(count, marked, colours) {
+    const { context, layout, cells, image } = this;
+    const { rows, cols, cellWidth, cellHeight, dpr } = layout;
+    paintCells(this.pixels, layout, this.values, this.colours, this.order, count);
+    cells.getContext("2d").putImageData(image, 0, 0);
+
+    context.clearRect(0, 0, layout.width, layout.height);
+    context.imageSmoothingEnabled = false;
+    const hatch = tooSmallToHatch(layout) ? colours.grey : hatching(context, colours, dpr);
+    const line = cellWidth >= 6 * dpr && cellHeight >= 6 * dpr ? Math.max(1, Math.round(dpr)) : 0;
+    layout.tiles.forEach(({ x, y }, tile) => {
+      const [width, height] = [cols * cellWidth, rows * cellHeight];
+      context.fillStyle = hatch;
+      context.fillRect(x, y, width, height);
+      context.drawImage(cells, 0, tile * rows, cols, rows, x, y, width, height);
+      if (!line) return;
+      for (let col = 1; col <= cols; col += 1) {
+        context.clearRect(x + col * cellWidth - line, y, line, height);
+      }
+      for (let row = 1; row <= rows; row += 1) {
+        context.clearRect(x, y + row * cellHeight - line, width, line);
+      }
+    });
+
+    context.fillStyle = colours.soft;
+    context.font = `${Math.round(11 * dpr)}px ${colours.font}`;
+    for (const { text, x, y } of layout.labels) context.fillText(text, x, y);
+    if (marked >= 0) this.frame(marked, line, colours);
+  }
+
+  /** Frame a cell, a dark line in a light one, so that it shows on every colour. */
+  frame(cell, line, colours) {
+    const { context, layout } = this;
+    const { dpr } = layout;
+    const { x, y, width, height } = rectangleOf(layout, cell);
+    const grow = Math.max(0, (7 * dpr - Math.min(width, height)) / 2); // tiny cells
+    const box = [x - grow, y - grow, width - line + 2 * grow, height - line + 2 * grow];
+    context.lineWidth = 4 * dpr;
+    context.strokeStyle = colours.panel;
+    context.strokeRect(...box);
+    context.lineWidth = 2 * dpr;
+    context.strokeStyle = colours.ink;
+    context.strokeRect(...box);
+  }
+}
