@@ -1,0 +1,110 @@
+"""The learner's notebooks against the text they are built from, and the solutions' own run.
+
+That the stored outputs are still what the code prints is nbval's work: `make notebooks-test`.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from tutorial import build
+
+CHAPTERS = build.sources()
+CHECK = re.compile(r"^checks\.\w+\(", re.M)
+every_chapter = pytest.mark.parametrize("source", CHAPTERS, ids=lambda source: source.stem)
+
+
+def stored(source: Path) -> NotebookNode:
+    """The notebook that a learner opens for this chapter."""
+    return nbformat.read(build.NOTEBOOKS / f"{source.stem}.ipynb", as_version=4)
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell: NotebookNode) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
+def printed(cell: NotebookNode) -> str:
+    """All text that a cell left: streams and the plain form of its results."""
+    return "".join(
+        o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in cell.outputs
+    )
+
+
+def verdicts(notebook: NotebookNode) -> dict[str, str]:
+    """What each exercise's check said, by the call that asked it."""
+    cells = (cell for cell in code_cells(notebook) if CHECK.search(cell.source))
+    return {CHECK.search(cell.source).group(): printed(cell) for cell in cells}
+
+
+def test_every_chapter_has_its_notebook_and_no_other_is_there() -> None:
+    assert CHAPTERS
+    built = sorted(build.NOTEBOOKS.glob("*.ipynb"))
+    assert [n.stem for n in built] == [source.stem for source in CHAPTERS]
+
+
+@every_chapter
+def test_the_notebook_is_what_its_text_gives(source: Path) -> None:
+    def written(notebook: NotebookNode) -> list[tuple[object, ...]]:
+        return [(c.id, c.cell_type, c.source, c.metadata) for c in notebook.cells]
+
+    assert written(stored(source)) == written(build.read(source)), "run: make notebooks"
+
+
+@every_chapter
+def test_no_solution_reaches_the_learner(source: Path) -> None:
+    assert "SOLUTION" not in str(stored(source).cells)
+    assert "### BEGIN SOLUTION" in source.read_text()
+
+
+@every_chapter
+def test_every_cell_was_run_in_order_and_none_failed(source: Path) -> None:
+    cells = code_cells(stored(source))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        assert failed == ("raises-exception" in tags(cell)), cell.source
+        assert all(output.get("name") != "stderr" for output in cell.outputs), cell.source
+
+
+@every_chapter
+def test_few_outputs_are_left_uncompared(source: Path) -> None:
+    cells = code_cells(stored(source))
+    assert sum("nbval-ignore-output" in tags(cell) for cell in cells) <= 2
+    assert "NBVAL_" not in "".join(cell.source for cell in cells)  # nbval's marks in comments
+
+
+@every_chapter
+def test_the_checks_confirm_every_solution_and_wait_calmly_for_the_learner(source: Path) -> None:
+    asked = verdicts(stored(source))
+    assert asked
+    assert all("not answered yet" in said.lower() for said in asked.values()), asked
+    solved = verdicts(build.execute(build.read(source, solved=True)))
+    assert solved.keys() == asked.keys()
+    assert all(said.startswith("Right") for said in solved.values()), solved
+
+
+def test_a_changed_digit_in_a_stored_output_fails(tmp_path: Path) -> None:
+    source = min(CHAPTERS, key=lambda source: source.stat().st_size)
+    notebook = stored(source)
+    compared = [c for c in code_cells(notebook) if "nbval-ignore-output" not in tags(c)]
+    output = next(o for c in compared for o in c.outputs if re.search(r"\d", o.get("text", "")))
+    output.text = re.sub(r"\d", lambda digit: str((int(digit[0]) + 1) % 10), output.text, count=1)
+    nbformat.write(notebook, tmp_path / "changed.ipynb")
+
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--color=no"]
+    command += [f"--rootdir={tmp_path}", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1, result.stdout
+    assert "Cell outputs differ" in result.stdout
+    assert re.search(r"^1 failed, \d+ passed", result.stdout, re.M), result.stdout
