@@ -32,6 +32,7 @@ def find() -> str | None:
 
 def install() -> None:
     """Install Debian's package when root, else Playwright's own build in the user's cache."""
+    print("browser: none found, installing Chromium (a large download)", flush=True)
     apt = shutil.which("apt-get")
     if apt and os.geteuid() == 0:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -39,9 +40,9 @@ def install() -> None:
         command = [apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"]
         subprocess.run(command, env=quiet, stdout=subprocess.DEVNULL)
     else:
-        # Playwright retries and prints a stack for each try: one sentence of ours says it better.
+        # Playwright prints a stack where it fails: one sentence of ours says it better.
         command = [sys.executable, "-m", "playwright", "install", "chromium"]
-        subprocess.run(command, stderr=subprocess.DEVNULL)
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def main() -> int:
