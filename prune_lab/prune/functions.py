@@ -6,6 +6,7 @@ raised, and that a failed call changes nothing, stands at :meth:`BasePruningMeth
 
 from __future__ import annotations
 
+import copy
 from typing import TypeVar
 
 from torch import Tensor, nn
@@ -202,16 +203,18 @@ def undo(module: M, name: str) -> M:
             f"the mask of '{name}' before its last prune is not known any more: "
             "only one prune is remembered, and none in a file"
         )
-    places: list[tuple[nn.Module, str]] = [(module, name)]
-    for place, name_there in [*tied.twins(module, name + "_orig"), *places]:
+    places: list[tuple[nn.Module, str]] = [*tied.twins(module, name, hook)]
+    places.append((module, name))
+    for place, name_there in places:
         key, hook = find_hook(place, name_there)
-        if hook is None or key is None:
+        if hook is None or key is None:  # `remove` has been called on the twin
             continue
         if before is None:
             release(place, name_there)
             del place._forward_pre_hooks[key]
         else:
-            kept = earlier[0] if len(earlier) == 1 else PruningContainer(*earlier)
+            kept = copy.copy(earlier[0]) if len(earlier) == 1 else PruningContainer(*earlier)
+            tied.remember(kept, [p for p in places if p != (place, name_there)])
             orig = place._parameters[name_there + "_orig"]
             assert orig is not None
             install(kept, place, name_there, key, before, masked(orig, before))

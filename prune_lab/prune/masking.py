@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +76,7 @@ def _in_chunks(orig: Tensor, mask: Tensor) -> bool:
         and orig.numel() > _LARGE
         and type(orig) is nn.Parameter  # not a subclass, nor what functional_call puts there
         and orig.is_cpu
+        and orig.is_floating_point()
         and orig.is_contiguous()
         and mask.is_contiguous()
         and mask.dtype == orig.dtype
@@ -101,10 +103,12 @@ class _MaskedInChunks(torch.autograd.Function):
 @torch.no_grad()
 def _write(out: Tensor, orig: Tensor, mask: Tensor) -> Tensor:
     """Write the masked ``orig`` into ``out``, a cache-sized chunk at a time."""
+    zero = torch.zeros((), dtype=orig.dtype)
     pieces = (t.view(-1).split(_CHUNK) for t in (out, orig, mask))
     for out_piece, orig_piece, mask_piece in zip(*pieces, strict=True):
-        torch.mul(orig_piece, mask_piece, out=out_piece)
-        out_piece.masked_fill_(mask_piece == 0, 0)
+        torch.addcmul(zero, orig_piece, mask_piece, out=out_piece)  # 0 + -0.0 is 0.0
+        if not math.isfinite(out_piece.sum()):  # a sum is a quick way to see that something is not
+            out_piece.masked_fill_(mask_piece == 0, 0)
     return out
 
 

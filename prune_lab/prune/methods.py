@@ -29,6 +29,8 @@ from . import history, tied
 from .masking import is_done, masked, overwritten
 from .reparametrization import check_prunable, find_hook, install, mask_of, release
 
+_OF_THIS_PROCESS = ("_module", history.RECORD, tied.RECORD)
+
 
 class BasePruningMethod(ABC):
     """Base of every pruning technique: say which entries stay, the rest is done here.
@@ -125,26 +127,7 @@ class BasePruningMethod(ABC):
         """
         method = cls(*args, **kwargs)
         method._tensor_name = name
-        _, hook = find_hook(module, name)
-        orig = check_prunable(module, name, pruned=hook is not None)
-        if importance_scores is not None and importance_scores.shape != orig.shape:
-            raise AssertionError(
-                "importance_scores should have the same shape as parameter "
-                f"{name} of {module}, got {importance_scores.shape} vs {orig.shape}"
-            )
-
-        current: Tensor = orig
-        installed = method
-        if hook is None:
-            default_mask = torch.ones_like(orig, memory_format=torch.contiguous_format)
-        else:
-            installed = PruningContainer(*methods_of(hook), method)
-            default_mask = mask_of(module, name).clone(memory_format=torch.contiguous_format)
-            # Not the attribute `weight`: it may be older than the last optimizer step.
-            current = masked(orig, default_mask).detach()
-        scores = current if importance_scores is None else importance_scores
-        mask = installed.compute_mask(scores, default_mask=default_mask)
-        return put_on(method, module, name, mask)
+        return put_on(method, module, name, _mask_for(method, module, name, importance_scores))
 
     def prune(
         self,
@@ -190,8 +173,8 @@ class BasePruningMethod(ABC):
         release(module, self._tensor_name).data = weight
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what only this process can use: the weak reference and the undo record."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_module", history.RECORD)}
+        """Leave out what is known in this process alone: weak references, the undo record."""
+        return {k: v for k, v in self.__dict__.items() if k not in _OF_THIS_PROCESS}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BasePruningMethod:
         """Copy the hook, and make its module's copy possible.
@@ -202,7 +185,7 @@ class BasePruningMethod(ABC):
         module = self._module() if self._module is not None else None
         copied = type(self).__new__(type(self))
         memo[id(self)] = copied
-        state = {k: v for k, v in self.__dict__.items() if k != "_module"}
+        state = {k: v for k, v in self.__dict__.items() if k not in ("_module", tied.RECORD)}
         copied.__dict__.update(copy.deepcopy(state, memo))
         if module is not None and id(module) in memo:
             weight = module.__dict__.get(self._tensor_name)
@@ -313,6 +296,29 @@ def methods_of(hook: BasePruningMethod) -> tuple[BasePruningMethod, ...]:
     return tuple(hook) if container else (hook,)  # type: ignore[arg-type]
 
 
+def _mask_for(
+    method: BasePruningMethod, module: nn.Module, name: str, importance_scores: Tensor | None
+) -> Tensor:
+    """Compute, without touching ``module``, the mask that ``method`` leads to."""
+    _, hook = find_hook(module, name)
+    orig = check_prunable(module, name, pruned=hook is not None)
+    if importance_scores is not None and importance_scores.shape != orig.shape:
+        raise AssertionError(
+            "importance_scores should have the same shape as parameter "
+            f"{name} of {module}, got {importance_scores.shape} vs {orig.shape}"
+        )
+    if hook is None:
+        scores = orig if importance_scores is None else importance_scores
+        default_mask = torch.ones_like(orig, memory_format=torch.contiguous_format)
+        return method.compute_mask(scores, default_mask=default_mask)
+    default_mask = mask_of(module, name).clone(memory_format=torch.contiguous_format)
+    # Not the attribute `weight`: it may be older than the last optimizer step.
+    if importance_scores is None:
+        importance_scores = masked(orig, default_mask).detach()
+    container = PruningContainer(*methods_of(hook), method)
+    return container.compute_mask(importance_scores, default_mask)
+
+
 def put_on(
     method: BasePruningMethod, module: nn.Module, name: str, mask: Tensor
 ) -> BasePruningMethod:
@@ -329,7 +335,8 @@ def put_on(
         TypeError, ValueError: the mask, or a twin, is not fit; nothing has been changed.
     """
     _, hook = find_hook(module, name)
-    places = [*tied.twins(module, name if hook is None else name + "_orig"), (module, name)]
+    twins = tied.twins(module, name, hook)
+    places = [*twins, (module, name)]
     hooks = [find_hook(*place) for place in places]
     origs = [
         check_prunable(*place, pruned=its_hook is not None)
@@ -349,6 +356,7 @@ def put_on(
         elif place is module:
             ours = method
         history.remember(ours, before)
+        tied.remember(ours, [p for p in places if p != (place, name_there)])
         install(ours, place, name_there, key, mask.detach(), weight)
     return ours
 
