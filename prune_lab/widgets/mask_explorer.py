@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anywidget
@@ -18,6 +20,7 @@ from prune_lab.widgets.frontend import STYLE, script
 from prune_lab.widgets.naming import expression_for
 from prune_lab.widgets.techniques import TECHNIQUES, literal, rank
 
+LARGEST_SEED = 2**32 - 1
 NORMS = (1, 2, float("inf"))
 
 
@@ -64,6 +67,21 @@ class MaskView(anywidget.AnyWidget):
     )
 
 
+class Amount(traitlets.TraitType[Any, Any]):
+    """An int or a float, and 1 (one unit) is not 1.0 (all of them)."""
+
+    info_text = "a count (int) or a fraction (float)"
+
+    def set(self, obj: traitlets.HasTraits, value: Any) -> None:
+        """Store and announce; traitlets alone would be silent from 1 to 1.0, which are equal."""
+        assert self.name is not None  # traitlets names every trait
+        new = self._validate(obj, value)
+        old = obj._trait_values.get(self.name, self.default_value)
+        obj._trait_values[self.name] = new
+        if type(old) is not type(new) or old != new:
+            obj._notify_trait(self.name, old, new)
+
+
 class MaskExplorer(ipywidgets.VBox):
     """See which entries of a parameter go, before and after they do.
 
@@ -99,11 +117,11 @@ class MaskExplorer(ipywidgets.VBox):
     75
     """
 
-    technique = traitlets.Unicode("l1_unstructured")
-    amount = traitlets.Any(0.3)
-    seed = traitlets.Int(0)
-    dim = traitlets.Int(0)
-    n = traitlets.Any(2)
+    technique = traitlets.Unicode("l1_unstructured", help="a function in prune_lab.prune")
+    amount = Amount(0.3, help="float: a fraction; int: a count")
+    seed = traitlets.Int(0, help="for the random techniques")
+    dim = traitlets.Int(0, help="whose channels go")
+    n = traitlets.Any(2, help="the norm that ranks channels")
 
     def __init__(
         self,
@@ -129,12 +147,11 @@ class MaskExplorer(ipywidgets.VBox):
         self._build_controls()
         super().__init__(children=self._rows())
         self.add_class("prune-lab")
-        with self.hold_trait_notifications():
-            self.seed, self.dim, self.n, self.technique = seed, dim, n, technique
+        self.seed, self.dim, self.n, self.technique = seed, dim, n, technique
         self._preview()
         self.amount = amount
         self._tell_controls()
-        self.observe(self._preview_safely, ["technique", "seed", "dim", "n"])
+        self.observe(self._preview_again, ["technique", "seed", "dim", "n"])
 
     # What the reader asks
 
@@ -160,17 +177,23 @@ class MaskExplorer(ipywidgets.VBox):
         Raises:
             ValueError: the amount does not fit what is left to prune.
         """
+        amount = self.amount
         self._take_back()
         self._preview()
+        # Code elsewhere may have pruned meanwhile, and left less than the count that was chosen.
+        prune._validate_pruning_amount(amount, self._units())
         before = self._present_mask()
-        options = {option: getattr(self, option) for option in TECHNIQUES[self.technique].options}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            getattr(prune, self.technique)(self._module, self._name, amount=self.amount, **options)
+            call = getattr(prune, self.technique)
+            call(self._module, self._name, amount=self.amount, **self._options())
         self._before = before
         self._applied = self._present_mask()
         self._reset.disabled = False
-        self._say(f"Applied: {self._name} is now {self._name}_orig × {self._name}_mask.")
+        self._say(
+            f"Applied with amount={literal(self.amount)}: "
+            f"{self._name} is now {self._name}_orig × {self._name}_mask."
+        )
 
     def reset(self) -> None:
         """Undo ``apply``: the module is as it was before."""
@@ -216,16 +239,16 @@ class MaskExplorer(ipywidgets.VBox):
 
     # The preview
 
-    def _preview(self) -> None:
+    def _preview(self, rescale: bool = False) -> None:
         """Rank the entries of the module as it is before our own Apply, and show them."""
         values = self._tensor()
         mask = self._before if self._still_applied() else self._present_mask()
-        options = {option: getattr(self, option) for option in TECHNIQUES[self.technique].options}
-        order = rank(self.technique, values, mask, options, self.seed).cpu()
+        order = rank(self.technique, values, mask, self._options(), self.seed).cpu()
         units_before, self._order = self._units(), order
-        if isinstance(self.amount, int) and units_before and self._units() != units_before:
-            # A count of entries says nothing about channels: keep the share.
-            self.amount = round(self.amount / units_before * self._units())
+        if isinstance(self.amount, int):
+            # A count of entries says nothing about channels: there, keep the share.
+            share = self._units() / units_before if rescale and units_before else 1
+            self.amount = min(round(self.amount * share), self._units())
         technique = TECHNIQUES[self.technique]
         with self.view.hold_sync():
             self.view.shape = list(values.shape)
@@ -236,12 +259,9 @@ class MaskExplorer(ipywidgets.VBox):
             self.view.code = (before, after)
         self._tell_controls()
 
-    def _preview_safely(self, change: object) -> None:
-        try:
-            self._preview()
-        except Exception as error:
-            self._say_error(error)
-        else:
+    def _preview_again(self, change: traitlets.Bunch) -> None:
+        with self._in_the_panel():
+            self._preview(rescale=change.name in ("technique", "dim"))
             self._say("")
 
     def _units(self) -> int:
@@ -251,10 +271,14 @@ class MaskExplorer(ipywidgets.VBox):
     def _count(self) -> int:
         return count(self.amount, self._units())
 
+    def _options(self) -> dict[str, Any]:
+        """What the technique takes beside the amount."""
+        return {option: getattr(self, option) for option in TECHNIQUES[self.technique].options}
+
     def _code(self, amount: str) -> str:
         technique = TECHNIQUES[self.technique]
         seed = f"torch.manual_seed({self.seed})\n" if technique.random else ""
-        options = "".join(f", {o}={literal(getattr(self, o))}" for o in technique.options)
+        options = "".join(f", {key}={literal(value)}" for key, value in self._options().items())
         call = f'prune.{self.technique}({self._label}, name="{self._name}"'
         return f"{seed}{call}, amount={amount}{options})"
 
@@ -267,17 +291,17 @@ class MaskExplorer(ipywidgets.VBox):
             options=[(TECHNIQUES[name].label, name) for name in offered], description="technique"
         )
         self._dim = ipywidgets.Dropdown(
-            options=[(f"{d} ({size} channels)", d) for d, size in enumerate(shape)] or [0],
+            options=[(f"{d} ({size} channels)", d) for d, size in enumerate(shape)] or [("0", 0)],
             description="dim",
         )
         self._n = ipywidgets.Dropdown(
             options=[("1", 1), ("2", 2), ("∞", float("inf"))], value=2, description="norm n"
         )
-        self._seed = ipywidgets.IntText(description="seed")
+        self._seed = ipywidgets.BoundedIntText(min=0, max=LARGEST_SEED, description="seed")
         self._unit = ipywidgets.ToggleButtons(
-            options=["fraction", "count"], description="amount", tooltips=[
-                "as a float: the fraction that goes", "as an int: how many go"
-            ],
+            options=["fraction", "count"],
+            description="amount",
+            tooltips=["as a float: the fraction that goes", "as an int: how many go"],
         )
         self._fraction = ipywidgets.FloatSlider(
             min=0, max=1, step=0.01, readout_format=".4", layout={"width": "100%"}
@@ -307,8 +331,8 @@ class MaskExplorer(ipywidgets.VBox):
             (self._number, "value"),
         ):
             control.observe(self._hear_controls, trait)
-        self._apply.on_click(lambda _: self._in_the_panel(self.apply))
-        self._reset.on_click(lambda _: self._in_the_panel(self.reset))
+        self._apply.on_click(lambda _: self._do(self.apply))
+        self._reset.on_click(lambda _: self._do(self.reset))
 
     def _rows(self) -> list[ipywidgets.Widget]:
         sliders = ipywidgets.Stack([self._fraction, self._number], selected_index=0)
@@ -323,17 +347,14 @@ class MaskExplorer(ipywidgets.VBox):
         return [settings, amount, self.view, buttons]
 
     def _hear_controls(self, change: object) -> None:
-        """Take the amount from the slider that the reader moved."""
+        """Take the amount from the slider that the reader moved, and tell no control about it."""
         if self._told:
             return
         self._told = True
-        try:
+        with self._in_the_panel():
             by_count = self._unit.index == 1
             self.amount = self._number.value if by_count else float(self._fraction.value)
-        except Exception as error:
-            self._say_error(error)
-        finally:
-            self._told = False
+        self._told = False
 
     @traitlets.observe("amount")
     def _amount_set(self, change: object) -> None:
@@ -360,32 +381,36 @@ class MaskExplorer(ipywidgets.VBox):
         finally:
             self._told = told
 
-    def _in_the_panel(self, action: Any) -> None:
-        """Do what a button asks; whatever goes wrong is said in the panel, in one sentence."""
-        try:
+    def _do(self, action: Callable[[], None]) -> None:
+        """Do what a button asks."""
+        with self._in_the_panel():
             action()
+
+    @contextmanager
+    def _in_the_panel(self) -> Iterator[None]:
+        """Whatever goes wrong inside is said in the panel, in one sentence, without traceback."""
+        try:
+            yield
         except Exception as error:
-            self._say_error(error)
+            sentence = str(error).partition("\n")[0] or type(error).__name__
+            self._say(sentence, failed=True)
 
     def _say(self, sentence: str, failed: bool = False) -> None:
         with self.view.hold_sync():
             self.view.message, self.view.failed = sentence, failed
-
-    def _say_error(self, error: Exception) -> None:
-        self._say(str(error).splitlines()[0] if str(error) else type(error).__name__, failed=True)
 
     # Checks
 
     @traitlets.validate("technique")
     def _check_technique(self, proposal: traitlets.Bunch) -> str:
         offered = [value for _, value in self._technique.options]
-        if proposal.value in offered:
-            return str(proposal.value)
-        known = "" if proposal.value not in TECHNIQUES else ", which has a single dimension,"
-        raise ValueError(
-            f"technique={proposal.value!r} cannot prune {self.layer}.{self._name}{known} "
-            f"here; choose one of {', '.join(offered)}"
-        )
+        if proposal.value not in offered:
+            shape = tuple(self._tensor().shape)
+            raise ValueError(
+                f"technique={proposal.value!r} is not offered for a tensor of shape {shape}; "
+                f"choose one of {', '.join(offered)}"
+            )
+        return str(proposal.value)
 
     @traitlets.validate("amount")
     def _check_amount(self, proposal: traitlets.Bunch) -> int | float:
@@ -401,6 +426,12 @@ class MaskExplorer(ipywidgets.VBox):
         if not -dims <= proposal.value < dims:
             raise IndexError(f"Invalid index {proposal.value} for tensor of size {shape}")
         return int(proposal.value) % dims
+
+    @traitlets.validate("seed")
+    def _check_seed(self, proposal: traitlets.Bunch) -> int:
+        if not 0 <= proposal.value <= LARGEST_SEED:
+            raise ValueError(f"seed={proposal.value} should lie between 0 and {LARGEST_SEED}")
+        return int(proposal.value)
 
     @traitlets.validate("n")
     def _check_n(self, proposal: traitlets.Bunch) -> float:
@@ -419,6 +450,7 @@ class MaskExplorer(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
+        bundle["text/plain"] = repr(self)
         bundle["image/png"] = self._png()
         return bundle
 
@@ -435,11 +467,16 @@ class MaskExplorer(ipywidgets.VBox):
 def _check_parameter(module: object, name: str) -> None:
     if not isinstance(module, nn.Module):
         raise TypeError(f"module should be a torch.nn.Module, not {type(module).__name__}")
-    owned = {parameter.removesuffix("_orig") for parameter, value in module._parameters.items()
-             if value is not None}
+    owned = {
+        parameter.removesuffix("_orig")
+        for parameter, value in module._parameters.items()
+        if value is not None
+    }
     if name not in owned:
-        has = f"it has {', '.join(map(repr, sorted(owned)))}" if owned else (
-            "it has none of its own: pass one of its layers"
+        has = (
+            f"it has {', '.join(map(repr, sorted(owned)))}"
+            if owned
+            else ("it has none of its own: pass one of its layers")
         )
         raise AttributeError(f"{type(module).__name__} has no parameter {name!r}; {has}")
     parameter = module._parameters.get(f"{name}_orig", module._parameters.get(name))

@@ -25,7 +25,7 @@ def expression_for(module: nn.Module, namespace: Mapping[str, object]) -> str | 
     named = {
         name: value
         for name, value in namespace.items()
-        if isinstance(value, nn.Module) and not name.startswith("_")
+        if isinstance(value, nn.Module) and name.isidentifier() and not name.startswith("_")
     }
     for name, value in named.items():
         if value is module:

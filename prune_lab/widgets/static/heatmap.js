@@ -72,19 +72,21 @@ function arrangeKernels(shape, width, height, dpr) {
 /** One matrix, by blocks where a cell would be smaller than a CSS pixel. */
 function arrangeMatrix(entryRows, entryCols, width, height, dpr) {
   const smallest = Math.max(1, Math.round(dpr));
-  const blockRows = Math.ceil((entryRows * smallest) / height);
-  const blockCols = Math.ceil((entryCols * smallest) / width);
+  let blockRows = Math.ceil((entryRows * smallest) / height);
+  let blockCols = Math.ceil((entryCols * smallest) / width);
+  const side = Math.max(blockRows, blockCols);
+  // Square blocks, unless they would leave next to nothing of a long and narrow matrix.
+  if (Math.min(entryRows, entryCols) >= 8 * side) blockRows = blockCols = side;
   const rows = Math.ceil(entryRows / blockRows);
   const cols = Math.ceil(entryCols / blockCols);
   const largest = Math.round(LARGEST_CELL * dpr);
   let cellWidth = Math.min(Math.floor(width / cols), largest);
   let cellHeight = Math.min(Math.floor(height / rows), largest);
-  if (Math.min(cellWidth, cellHeight) >= 2 * smallest && rows > 1) {
-    cellWidth = cellHeight = Math.min(cellWidth, cellHeight);
-  } else {
-    // Square cells would shrink to a thread here: let them be oblong.
-    cellWidth = Math.min(cellWidth, 8 * cellHeight);
-    cellHeight = Math.min(cellHeight, 8 * cellWidth);
+  if (rows > 1) {
+    // Square cells, or oblong ones where squares would shrink to a thread.
+    const stretch = Math.min(cellWidth, cellHeight) >= 2 * smallest ? 1 : 3;
+    cellWidth = Math.min(cellWidth, stretch * cellHeight);
+    cellHeight = Math.min(cellHeight, stretch * cellWidth);
   }
   return {
     tiles: [{ x: 0, y: 0 }], labels: [], rows, cols, cellWidth, cellHeight, blockRows, blockCols,

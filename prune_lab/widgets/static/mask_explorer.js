@@ -12,6 +12,12 @@ const TALLEST = 560; // CSS pixels: the picture and its controls fit a laptop's 
 const digits = (value) => String(Number(value.toPrecision(3)));
 const grouped = (count) => count.toLocaleString("en");
 
+/** What the rows and columns of the picture are. */
+function axes(shape, layout) {
+  if (layout.tiles.length > 1 || shape.length < 2) return "";
+  return ` · rows: dim 0, columns: ${shape.length === 2 ? "dim 1" : "all other dims"}`;
+}
+
 /** "weight[1, 0, 2, 3]": a flat index as torch writes it. */
 function indexed(name, flat, shape) {
   const places = [];
@@ -36,7 +42,7 @@ function initialize({ model }) {
   let units = 0;
   const convert = () => {
     if (model.get("unit") === FRACTION) model.set("count", countOf(model.get("fraction"), units));
-    else model.set("fraction", fractionOf(model.get("count"), units));
+    else model.set("fraction", fractionOf(Math.min(model.get("count"), units), units));
     model.save_changes();
   };
   const recount = () => {
@@ -104,7 +110,6 @@ function render({ model, el }) {
     high.textContent = `+${digits(heatmap.limit)}`;
     ramp.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
     const name = model.get("title");
-    title.textContent = `${name} · ${model.get("shape").join(" × ")}`;
     canvas.setAttribute("aria-label", `Heatmap of ${name}; arrow keys go from entry to entry`);
     redraw();
   }
@@ -115,12 +120,14 @@ function render({ model, el }) {
     const pruned = gone[count];
     const bold = (n) => element("b", {}, grouped(n));
     const share = total ? ((100 * pruned) / total).toFixed(1) : "0.0";
-    counts.replaceChildren(bold(total - pruned), " kept · ", bold(pruned), ` pruned · sparsity ${share} %`);
+    counts.replaceChildren(bold(total - pruned), " kept · ", bold(pruned), ` pruned · sparsity\u00a0${share}\u00a0%`);
+    const shape = model.get("shape");
+    title.textContent = `${model.get("title")} · ${shape.join(" × ")}${axes(shape, heatmap.layout)}`;
     const [before, after] = model.get("code");
     const fraction = model.get("unit") === FRACTION;
     code.textContent = before + (fraction ? pythonFloat(model.get("fraction")) : count) + after;
     entry.textContent = marked < 0
-      ? "Point at an entry, or focus the picture and use the arrow keys."
+      ? "Point at an entry to see its value."
       : explain(count);
     blocks.textContent = byBlocks(heatmap.layout)
       ? `Too many entries to draw one by one: each cell is a block of ${heatmap.layout.blockRows} × ` +
