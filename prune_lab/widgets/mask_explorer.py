@@ -243,7 +243,9 @@ class MaskExplorer(ipywidgets.VBox):
         """Rank the entries of the module as it is before our own Apply, and show them."""
         values = self._tensor()
         mask = self._before if self._still_applied() else self._present_mask()
-        order = rank(self.technique, values, mask, self._options(), self.seed).cpu()
+        # The norm of a channel is that of its entries that are still there.
+        scores = values if mask is None else values.where(mask != 0, 0)
+        order = rank(self.technique, scores, mask, self._options(), self.seed).cpu()
         units_before, self._order = self._units(), order
         if isinstance(self.amount, int):
             # A count of entries says nothing about channels: there, keep the share.

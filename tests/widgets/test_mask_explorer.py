@@ -229,7 +229,7 @@ def test_wrong_types_are_refused(conv1):
             MaskExplorer(conv1, amount=amount)
     with pytest.raises(IndexError, match="Invalid index 4"):
         MaskExplorer(conv1, dim=4)
-    with pytest.raises(TypeError, match="should be a torch.nn.Module, not Parameter"):
+    with pytest.raises(TypeError, match=r"should be a torch\.nn\.Module, not Parameter"):
         MaskExplorer(conv1.weight)
     with pytest.raises(traitlets.TraitError):
         MaskExplorer(conv1, seed="zero")
