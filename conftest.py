@@ -1,7 +1,12 @@
-"""Every test, and every kernel that a test starts, runs as the notebooks were built."""
+"""nbval's kernels run as the builder's did; all other tests run as the user's Python does."""
 
 import os
 
-from tutorial.build import STEADY
+import pytest
 
-os.environ.update(STEADY)
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("nbval"):
+        from tutorial.build import STEADY
+
+        os.environ.update(STEADY)

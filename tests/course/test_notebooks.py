@@ -5,6 +5,7 @@ That the stored outputs are still what the code prints is nbval's work: `make no
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -104,7 +105,9 @@ def test_a_changed_digit_in_a_stored_output_fails(tmp_path: Path) -> None:
 
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--color=no"]
     command += [f"--rootdir={tmp_path}", str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = subprocess.run(
+        command, env={**os.environ, **build.STEADY}, capture_output=True, text=True
+    )
     assert result.returncode == 1, result.stdout
     assert "Cell outputs differ" in result.stdout
     assert re.search(r"\b1 failed, \d+ passed", result.stdout), result.stdout
