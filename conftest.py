@@ -6,6 +6,7 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Give the kernels the environment of the stored outputs."""
     if config.getoption("nbval"):
         from tutorial.build import STEADY
 
