@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 .PHONY: help lab venv test lint types unit notebooks-test browser notebooks clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 lab: venv ## Open the course in JupyterLab
 	@$(BIN)/prune-lab lab
