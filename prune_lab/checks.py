@@ -64,7 +64,7 @@ def _must_be_number(
     answer: object, right: float, mistakes: dict[float, str], *, otherwise: str
 ) -> None:
     """Compare with the right number, and with those that a likely mistake gives."""
-    if isinstance(answer, bool) or not isinstance(answer, (numbers.Real, Tensor)):
+    if not isinstance(answer, (numbers.Real, Tensor)):
         raise _Mistake(f"the answer should be a number, not a {type(answer).__name__}")
     number = float(answer)
     if math.isclose(number, right, rel_tol=1e-3 if isinstance(right, float) else 1e-9):
