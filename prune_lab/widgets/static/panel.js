@@ -36,13 +36,22 @@ export function themeColours(panel, swatch) {
 
 /** Call `redraw` when the front end changes its theme; the answer stops that. */
 export function onThemeChange(panel, redraw) {
-  // Every front end switches themes in its own way, but always the text's colour changes. The
-  // style sheet gives it a transition of a millisecond, whose end the browser reports.
+  // Every front end switches in its own way. Most mark <html> or <body>; and always the text's
+  // colour changes: the style sheet gives it a transition of a millisecond, whose end (or
+  // cancellation, when one change overtakes another) the browser reports.
   const changed = (event) => {
     if (event.target === panel && event.propertyName === "color") redraw();
   };
-  panel.addEventListener("transitionend", changed);
-  return () => panel.removeEventListener("transitionend", changed);
+  const events = ["transitionend", "transitioncancel"];
+  for (const name of events) panel.addEventListener(name, changed);
+  const marks = new MutationObserver(redraw);
+  for (const root of [document.documentElement, document.body]) {
+    marks.observe(root, { attributeFilter: ["class", "style", "data-jp-theme-light", "data-theme"] });
+  }
+  return () => {
+    for (const name of events) panel.removeEventListener(name, changed);
+    marks.disconnect();
+  };
 }
 
 /** A line for screen readers, spoken when things have been quiet for half a second. */
