@@ -333,8 +333,15 @@ def test_dark_theme_and_narrow_window(page, small):
     page.keyboard.press("Escape")
     page.keyboard.press("Control+b")
     notebook.panel.scroll_into_view_if_needed()
-    until(lambda: notebook.panel.evaluate("p => p.scrollWidth <= p.clientWidth"), True)
-    assert notebook.panel.bounding_box()["width"] < 400
+    until(lambda: notebook.panel.bounding_box()["width"] < 400, True)
+    notebook.settle()
+    outside = notebook.panel.evaluate("""panel => {
+        const right = panel.getBoundingClientRect().right;
+        const parts = panel.querySelectorAll("canvas, button, select, code, .widget-readout");
+        return [...parts].filter((part) => part.getBoundingClientRect().right > right)
+            .map((part) => part.outerHTML);
+    }""")
+    assert outside == []
     expect(notebook.panel.get_by_role("button", name="Apply")).to_be_in_viewport()
 
 
