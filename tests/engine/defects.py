@@ -140,7 +140,7 @@ def third_prune_fails(prune: Prune) -> None:
 
 @defect(1)
 def technique_returns_wrong_shape(prune: Prune) -> None:
-    """A technique whose mask has the wrong shape leaves nothing behind, at the 1st, 2nd, 3rd prune."""
+    """A technique whose mask has the wrong shape leaves nothing behind, at any prune."""
     layer = nn.Linear(3, 2)
     wrong = _Technique(prune).returning(torch.ones(5))
     for _ in range(3):
@@ -335,7 +335,7 @@ def averaged_model(prune: Prune) -> None:
 
 @defect(3, RuntimeError)
 def deepcopy_of_one_layer(prune: Prune) -> None:
-    """copy.deepcopy of single layers works: convolution, embedding, LSTM, GRU, attention."""
+    """copy.deepcopy of single layers works: convolution, embedding, LSTM, GRU."""
     for layer, name, x in (
         (nn.Conv2d(2, 3, 3), "weight", torch.randn(1, 2, 5, 5)),
         (nn.Embedding(5, 3), "weight", torch.tensor([0, 4])),
@@ -767,7 +767,7 @@ def hooks_see_the_masked_weight(prune: Prune) -> None:
     layer = linear(1, 2, 3, 4)
     prune.l1_unstructured(layer, "weight", 1)
     seen: list[float] = []
-    layer.register_forward_pre_hook(lambda module, _: seen.append(float(module.weight.sum())))
+    layer.register_forward_pre_hook(lambda module, _: seen.append(module.weight.sum().item()))
     prune.l1_unstructured(layer, "weight", 1)
     layer.weight_orig.data.fill_(1)
     layer(torch.ones(1, 4))

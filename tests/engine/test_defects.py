@@ -31,7 +31,9 @@ def _known_to_fail(defect: Defect) -> object:
     return pytest.param(defect, marks=pytest.mark.xfail(strict=True, raises=how, reason=reason))
 
 
-@pytest.mark.parametrize("defect", [_known_to_fail(d) for d in DEFECTS], ids=map(str, DEFECTS))
+@pytest.mark.parametrize(
+    "defect", [_known_to_fail(d) for d in DEFECTS], ids=[str(d) for d in DEFECTS]
+)
 def test_torch(defect: Defect) -> None:
     defect.check(torch_prune)
 
