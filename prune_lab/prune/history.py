@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 RECORD = "_before_last"  # the attribute of a hook that holds it
 
 
-def remember(hook: BasePruningMethod, before: Tensor | None) -> None:
-    """Note on ``hook`` the mask ``before`` the prune, if there was one: one bit per entry.
+def remember(hook: BasePruningMethod, before: Tensor) -> None:
+    """Note on ``hook`` the mask ``before`` its last prune: one bit per entry.
 
     Only the last prune is remembered: memory must not grow with the number of rounds.
     """
-    if before is not None:
-        binary = torch.equal(before != 0, before == 1)
-        hook.__dict__[RECORD] = _packed(before != 0) if binary else before
+    binary = torch.equal(before != 0, before == 1)
+    hook.__dict__[RECORD] = _packed(before != 0) if binary else before
 
 
 def forget(hook: BasePruningMethod) -> None:

@@ -73,6 +73,11 @@ class BasePruningMethod(ABC):
             tensor of the same shape; 1 keeps, 0 prunes.
         """
 
+    def _first_mask(self, scores: Tensor, orig: Tensor) -> Tensor:
+        """Return the mask of a parameter that was never pruned before."""
+        ones = torch.ones_like(orig, memory_format=torch.contiguous_format)
+        return self.compute_mask(scores, default_mask=ones)
+
     def __call__(self, module: nn.Module, inputs: object) -> None:
         """Compute the masked tensor anew; torch calls this before every forward pass."""
         if is_done(self):
@@ -81,9 +86,11 @@ class BasePruningMethod(ABC):
         own_way = type(self).apply_mask is not BasePruningMethod.apply_mask
         if not own_way and not torch.compiler.is_compiling() and overwritten(module, name):
             return
-        before = module.__dict__.get(name)
+        compiling = torch.compiler.is_compiling()
+        # A compiler guards what it reads: it would compile again whenever `weight` differs.
+        before = None if compiling else module.__dict__.get(name)
         setattr(module, name, self.apply_mask(module))
-        if not torch.compiler.is_compiling():
+        if not compiling:
             if self._module is None:  # the hook comes from a file
                 self._module = weakref.ref(module)
             orig = getattr(module, name + "_orig")
@@ -308,15 +315,16 @@ def _mask_for(
             f"{name} of {module}, got {importance_scores.shape} vs {orig.shape}"
         )
     if hook is None:
-        scores = orig if importance_scores is None else importance_scores
-        default_mask = torch.ones_like(orig, memory_format=torch.contiguous_format)
-        return method.compute_mask(scores, default_mask=default_mask)
-    default_mask = mask_of(module, name).clone(memory_format=torch.contiguous_format)
-    # Not the attribute `weight`: it may be older than the last optimizer step.
-    if importance_scores is None:
-        importance_scores = masked(orig, default_mask).detach()
-    container = PruningContainer(*methods_of(hook), method)
-    return container.compute_mask(importance_scores, default_mask)
+        mask = method._first_mask(orig if importance_scores is None else importance_scores, orig)
+    else:
+        so_far = mask_of(module, name).clone(memory_format=torch.contiguous_format)
+        if importance_scores is None:
+            # Not the attribute `weight`: it may be older than the last optimizer step.
+            importance_scores = masked(orig, so_far).detach()
+        container = PruningContainer(*methods_of(hook), method)
+        mask = container.compute_mask(importance_scores, default_mask=so_far)
+    _check_mask(mask, orig, method)
+    return mask
 
 
 def put_on(
@@ -332,33 +340,42 @@ def put_on(
         the hook.
 
     Raises:
-        TypeError, ValueError: the mask, or a twin, is not fit; nothing has been changed.
+        TypeError, ValueError: a twin cannot be pruned; nothing has been changed.
     """
-    _, hook = find_hook(module, name)
+    key, hook = find_hook(module, name)
     twins = tied.twins(module, name, hook)
-    places = [*twins, (module, name)]
-    hooks = [find_hook(*place) for place in places]
-    origs = [
-        check_prunable(*place, pruned=its_hook is not None)
-        for place, (_, its_hook) in zip(places, hooks, strict=True)
-    ]
-    _check_mask(mask, origs[-1], method)
-    weight = masked(origs[-1], mask)
+    hooks = [find_hook(*twin) for twin in twins]
+    for twin, (_, twin_hook) in zip(twins, hooks, strict=True):
+        check_prunable(*twin, pruned=twin_hook is not None)
+    mask = mask.detach()
+    orig = module._parameters[name if hook is None else name + "_orig"]
+    assert orig is not None
+    weight = masked(orig, mask)
 
+    for twin, (twin_key, twin_hook) in zip(twins, hooks, strict=True):
+        others = [(module, name), *(other for other in twins if other != twin)]
+        install(_joined(copy.copy(method), *twin, twin_hook, others), *twin, twin_key, mask, weight)
+    installed = _joined(method, module, name, hook, twins)
+    install(installed, module, name, key, mask, weight)
+    return installed
+
+
+def _joined(
+    method: BasePruningMethod,
+    module: nn.Module,
+    name: str,
+    hook: BasePruningMethod | None,
+    twins: list[tuple[nn.Module, str]],
+) -> BasePruningMethod:
+    """Return the hook to install: ``method``, or a container of it and what was there."""
     method._tensor_name = name
-    for (place, name_there), (key, its_hook) in zip(places, hooks, strict=True):
-        ours = copy.copy(method)
-        ours._tensor_name = name_there
-        before = None
-        if its_hook is not None:
-            ours = PruningContainer(*methods_of(its_hook), ours)
-            before = mask_of(place, name_there)
-        elif place is module:
-            ours = method
-        history.remember(ours, before)
-        tied.remember(ours, [p for p in places if p != (place, name_there)])
-        install(ours, place, name_there, key, mask.detach(), weight)
-    return ours
+    if hook is None:
+        joined = method
+    else:
+        joined = PruningContainer(*methods_of(hook), method)
+        history.remember(joined, mask_of(module, name))
+    tied.remember(joined, twins)
+    return joined
 
 
 def _check_mask(mask: object, orig: Tensor, method: BasePruningMethod) -> None:

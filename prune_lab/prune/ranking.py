@@ -22,8 +22,8 @@ from torch import Tensor
 # A chunk and what is computed from it fit in a core's cache, and torch runs an operation of
 # this size on the calling thread: no memory traffic and no threads to wake between two steps.
 _CHUNK = 1 << 15
-# Below this, one sort costs less than the counting passes.
-_SMALL = 1 << 12
+# Below this, torch's own selection costs less than the counting passes.
+_SMALL = 1 << 15
 _DIGIT = 11  # bits found in one counting pass: 2048 counters
 _INTEGER = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by element size in bytes
 
@@ -64,9 +64,9 @@ def keep_largest(scores: Sequence[Tensor], k: int) -> list[Tensor]:
     if k in (0, size):
         return [torch.full(s.shape, float(k == 0), dtype=s.dtype, device=s.device) for s in scores]
     if len(scores) == 1 and (size <= _SMALL or not _countable(scores[0])):
-        return [_keep_by_sorting(scores[0], k)]
+        return [_keep_above_the_kth(scores[0], k)]
     if not all(_countable(score) for score in scores):
-        together = _keep_by_sorting(torch.cat([score.reshape(-1) for score in scores]), k)
+        together = _keep_above_the_kth(torch.cat([score.reshape(-1) for score in scores]), k)
         pieces = together.split([score.numel() for score in scores])
         return [piece.view(s.shape).clone() for piece, s in zip(pieces, scores, strict=True)]
     return _keep_by_counting(scores, k)
@@ -78,10 +78,12 @@ def _queue(scores: Tensor) -> Tensor:
     return scores.detach().abs().reshape(-1).sort(stable=True).indices
 
 
-def _keep_by_sorting(scores: Tensor, k: int) -> Tensor:
-    mask = torch.ones(scores.numel(), dtype=scores.dtype, device=scores.device)
-    mask[_queue(scores)[:k]] = 0
-    return mask.view(scores.shape)
+def _keep_above_the_kth(scores: Tensor, k: int) -> Tensor:
+    magnitudes = scores.detach().abs()
+    kept = magnitudes > magnitudes.flatten().kthvalue(k).values
+    if int(kept.sum()) != scores.numel() - k:  # ties at the cut, or NaN
+        kept = kept.new_ones(kept.numel()).index_fill_(0, _queue(scores)[:k], 0).view(kept.shape)
+    return kept.to(scores.dtype, memory_format=torch.contiguous_format)
 
 
 def _countable(scores: Tensor) -> bool:

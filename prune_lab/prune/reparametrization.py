@@ -107,8 +107,8 @@ def install(
     else:
         module._forward_pre_hooks[key] = hook
     module._buffers[name + "_mask"] = mask
-    attention.mask_when_read(module)
-    setattr(module, name, weight)  # not the __dict__: an LSTM keeps a list of its own
+    if not attention.masks_when_read(module):
+        _show(module, name, weight)
 
 
 def release(module: nn.Module, name: str) -> nn.Parameter:
@@ -118,8 +118,18 @@ def release(module: nn.Module, name: str) -> nn.Parameter:
     del module._buffers[name + "_mask"]
     module.__dict__.pop(name, None)
     attention.call_again(module)
-    setattr(module, name, orig)
+    _show(module, name, orig)
     return orig
+
+
+def _show(module: nn.Module, name: str, tensor: Tensor) -> None:
+    """Make ``tensor`` what ``module`` computes with under ``name``."""
+    if type(module).__setattr__ is not nn.Module.__setattr__:  # an LSTM keeps a list of its own
+        setattr(module, name, tensor)
+    elif isinstance(tensor, nn.Parameter):
+        module._parameters[name] = tensor
+    else:
+        module.__dict__[name] = tensor
 
 
 def mask_of(module: nn.Module, name: str) -> Tensor:

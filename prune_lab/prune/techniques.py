@@ -68,6 +68,14 @@ class _Unstructured(BasePruningMethod):
         (mask,) = keep_largest([self.importance(t)], k)
         return mask.to(default_mask.dtype).mul_(default_mask)
 
+    def _first_mask(self, scores: Tensor, orig: Tensor) -> Tensor:
+        if type(self).compute_mask is not _Unstructured.compute_mask:  # a subclass has its own way
+            return super()._first_mask(scores, orig)
+        # As compute_mask, without two passes over a mask of ones.
+        k = count(self.amount, self.units(scores))
+        importance = self.importance(scores) if k else scores
+        return keep_largest([importance], k)[0].to(orig.dtype)
+
 
 class RandomUnstructured(_Unstructured):
     """Prune entries drawn at random from torch's global generator.

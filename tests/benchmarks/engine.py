@@ -1,0 +1,243 @@
+"""The engine against torch.nn.utils.prune: time and memory, both in one run.
+
+    make bench
+
+Each row is measured in fresh processes that hold nothing else: the two engines take turns, a
+figure is the median of the rounds, and what counts is the ratio, because both sides had the same
+machine at the same minute. Peak memory is the process's highest resident size during the work
+above what it had with the model in place. Results go to ``results/``: engine.json, and from it a
+table (engine.md) and a picture (engine.png).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import prune as torch_prune
+from tqdm import tqdm
+
+from prune_lab import prune
+from prune_lab.lenet import LeNet
+
+RESULTS = Path(__file__).parent / "results"
+ENGINES = {"torch": torch_prune, "ours": prune}
+MILLION = 1_000_000
+
+# A case is built once per process: it returns what to time, and how often per round.
+Case = Callable[[Any], tuple[Callable[[], object], int]]
+
+
+def l1_small(engine: Any) -> tuple[Callable[[], object], int]:
+    """`l1_unstructured` then `remove`, LeNet's conv1 (150 weights)"""
+    layer = nn.Conv2d(1, 6, 5)
+
+    def work() -> None:
+        engine.l1_unstructured(layer, "weight", amount=0.3)
+        engine.remove(layer, "weight")
+
+    return work, 2000
+
+
+def _one_layer(technique: str, n: int) -> Case:
+    def case(engine: Any) -> tuple[Callable[[], object], int]:
+        layer = nn.Linear(n // 1000, 1000, bias=False)
+        start = layer.weight.detach().clone()
+
+        def work() -> None:
+            with torch.no_grad():
+                layer.weight.copy_(start)  # or the second round would rank the first one's zeros
+            begin = time.perf_counter()
+            getattr(engine, technique)(layer, "weight", amount=0.3)
+            engine.remove(layer, "weight")
+            work.seconds = time.perf_counter() - begin  # type: ignore[attr-defined]
+
+        return work, 1
+
+    return case
+
+
+def global_l1(engine: Any) -> tuple[Callable[[], object], int]:
+    """`global_unstructured` L1, 4 layers of 25 M"""
+    net = nn.Sequential(*(nn.Linear(5000, 5000, bias=False) for _ in range(4)))
+
+    def work() -> None:
+        places = [(layer, "weight") for layer in net]
+        engine.global_unstructured(places, engine.L1Unstructured, amount=0.3)
+
+    return work, 1
+
+
+def _forward(mode: str) -> Case:
+    def case(engine: Any) -> tuple[Callable[[], object], int]:
+        net = nn.Sequential(nn.Linear(4096, 4096), nn.Linear(4096, 4096)).eval()
+        if mode != "dense":
+            for layer in net:
+                engine.l1_unstructured(layer, "weight", amount=0.5)
+        x = torch.randn(1, 4096)
+
+        def work() -> None:
+            with torch.no_grad():
+                if mode == "cached":
+                    with prune.cached():
+                        net(x)
+                        begin = time.perf_counter()
+                        for _ in range(20):
+                            net(x)
+                        work.seconds = (time.perf_counter() - begin) / 20  # type: ignore
+                else:
+                    begin = time.perf_counter()
+                    for _ in range(20):
+                        net(x)
+                    work.seconds = (time.perf_counter() - begin) / 20  # type: ignore
+
+        return work, 1
+
+    return case
+
+
+def training_step(engine: Any) -> tuple[Callable[[], object], int]:
+    """one training step of LeNet, every weight pruned by half, batch 64"""
+    torch.manual_seed(0)
+    net = LeNet()
+    for module in net.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            engine.l1_unstructured(module, "weight", amount=0.5)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+    x, y = torch.randn(64, 1, 32, 32), torch.randint(10, (64,))
+
+    def work() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+
+    return work, 50
+
+
+# name: (title, torch's side, our side, goal for ours / torch's)
+ROWS: dict[str, tuple[str, Case, Case, float]] = {
+    "l1_small": ("`l1_unstructured`, `remove`: conv1, 150 weights", l1_small, l1_small, 1.0),
+    "l1_25M": ("the same, one layer of 25 M weights",) + (_one_layer("l1_unstructured", 25 * MILLION),) * 2 + (1 / 5,),
+    "random_25M": ("`random_unstructured`, `remove`: 25 M",) + (_one_layer("random_unstructured", 25 * MILLION),) * 2 + (1 / 4,),
+    "global_100M": ("`global_unstructured` L1: 4 layers of 25 M", global_l1, global_l1, 1 / 40),
+    "forward": ("forward without gradients: two Linear 4096, batch 1", _forward("plain"), _forward("plain"), 0.5),
+    "cached": ("the same inside `cached()`, against the dense model", _forward("dense"), _forward("cached"), 1.05),
+    "training": ("training step of LeNet, all weights pruned", training_step, training_step, 1.0),
+}  # fmt: skip
+SIZES = [10_000, 100_000, MILLION, 10 * MILLION, 100 * MILLION]
+for size in SIZES:
+    ROWS[f"curve_{size}"] = ("", _one_layer("l1_unstructured", size), _one_layer("l1_unstructured", size), 1.0)  # fmt: skip
+
+
+def _serve(row: str, side: str, pipe: Any) -> None:
+    """Run one side of a row in this process, a round for each request."""
+    torch.manual_seed(0)
+    _, torch_case, our_case, _ = ROWS[row]
+    work, repeats = (torch_case if side == "torch" else our_case)(ENGINES[side])
+    process = psutil.Process()
+    while pipe.recv():
+        base = process.memory_info().rss
+        peak, stop = [base], threading.Event()
+
+        def watch() -> None:
+            while not stop.wait(0.002):
+                peak[0] = max(peak[0], process.memory_info().rss)
+
+        watcher = threading.Thread(target=watch)
+        if repeats == 1:
+            watcher.start()
+        begin = time.perf_counter()
+        for _ in range(repeats):
+            work()
+        seconds = getattr(work, "seconds", (time.perf_counter() - begin) / repeats)
+        stop.set()
+        if repeats == 1:
+            watcher.join()
+        pipe.send((seconds, peak[0] - base))
+
+
+def measure(row: str, rounds: int) -> dict[str, dict[str, float]]:
+    """Return median seconds and peak bytes of both sides, a warm-up round not counted."""
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = {}, []
+    for side in ENGINES:
+        pipes[side], theirs = context.Pipe()
+        processes.append(context.Process(target=_serve, args=(row, side, theirs), daemon=True))
+        processes[-1].start()
+    one_shot = row == "global_100M"  # prunes on top of itself: only the first round is the work
+    seen: dict[str, list[tuple[float, int]]] = {side: [] for side in ENGINES}
+    for _ in range(1 if one_shot else rounds + 1):
+        for side, pipe in pipes.items():
+            pipe.send(True)
+            seen[side].append(pipe.recv())
+    for pipe in pipes.values():
+        pipe.send(False)
+    for process in processes:
+        process.join()
+    counted = {side: values if one_shot else values[1:] for side, values in seen.items()}
+    return {
+        side: {
+            "seconds": statistics.median(seconds for seconds, _ in values),
+            "peak_bytes": max(peak for _, peak in seen[side]),
+        }
+        for side, values in counted.items()
+    }
+
+
+def copy_speed() -> float:
+    """Return how many bytes per second this machine copies: the limit of all such work."""
+    source = torch.ones(25 * MILLION)
+    target = torch.empty_like(source).zero_()
+    times = []
+    for _ in range(7):
+        begin = time.perf_counter()
+        target.copy_(source)
+        times.append(time.perf_counter() - begin)
+    return 2 * source.nbytes / statistics.median(times)
+
+
+def main() -> None:
+    """Measure, and write the results."""
+    parser = argparse.ArgumentParser(description="Time the engine against torch.nn.utils.prune.")
+    parser.add_argument("--rounds", type=int, default=5, help="counted rounds per row")
+    parser.add_argument("--only", help="one row, printed and not stored", choices=ROWS)
+    arguments = parser.parse_args()
+    if arguments.only:
+        print(json.dumps(measure(arguments.only, arguments.rounds), indent=2))
+        return
+    rows = {}
+    for row in tqdm(ROWS):
+        repeat = 3 if row == "global_100M" else 1
+        runs = [measure(row, arguments.rounds) for _ in range(repeat)]
+        rows[row] = sorted(runs, key=lambda r: r["ours"]["seconds"] / r["torch"]["seconds"])[repeat // 2]
+    machine = {
+        "cores": os.cpu_count(),
+        "memory_GiB": round(psutil.virtual_memory().total / 2**30),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "copy_GB_per_s": round(copy_speed() / 1e9, 1),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "engine.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+    import report
+
+    report.write(RESULTS)
+    print((RESULTS / "engine.md").read_text())
+
+
+if __name__ == "__main__":
+    main()
