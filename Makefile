@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab venv test lint types unit notebooks-test browser notebooks clean
+.PHONY: help lab venv test lint types unit notebooks-test browser notebooks bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ browser: venv ## ... pytest: JupyterLab and the widgets in headless Chromium
 
 notebooks: venv ## Build notebooks/ from tutorial/ (CHAPTERS="02 03" builds those alone)
 	$(BIN)/python -m tutorial.build $(CHAPTERS)
+
+bench: venv ## Time the engine against torch's; the results go to tests/benchmarks/results
+	$(BIN)/python tests/benchmarks/engine.py
 
 clean: ## Remove .venv and everything that tools left behind
 	rm -rf .venv *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

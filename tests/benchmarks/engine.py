@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import torch
@@ -73,10 +73,18 @@ def _one_layer(technique: str, n: int) -> Case:
 def global_l1(engine: Any) -> tuple[Callable[[], object], int]:
     """`global_unstructured` L1, 4 layers of 25 M"""
     net = nn.Sequential(*(nn.Linear(5000, 5000, bias=False) for _ in range(4)))
+    places = [(layer, "weight") for layer in net]
+    start = net[0].weight.detach().clone()
 
     def work() -> None:
-        places = [(layer, "weight") for layer in net]
+        with torch.no_grad():
+            for layer in net:
+                layer.weight.copy_(start)
+        begin = time.perf_counter()
         engine.global_unstructured(places, engine.L1Unstructured, amount=0.3)
+        work.seconds = time.perf_counter() - begin  # type: ignore[attr-defined]
+        for layer in net:
+            engine.remove(layer, "weight")
 
     return work, 1
 
@@ -127,46 +135,75 @@ def training_step(engine: Any) -> tuple[Callable[[], object], int]:
     return work, 50
 
 
-# name: (title, torch's side, our side, goal for ours / torch's)
-ROWS: dict[str, tuple[str, Case, Case, float]] = {
-    "l1_small": ("`l1_unstructured`, `remove`: conv1, 150 weights", l1_small, l1_small, 1.0),
-    "l1_25M": ("the same, one layer of 25 M weights",) + (_one_layer("l1_unstructured", 25 * MILLION),) * 2 + (1 / 5,),
-    "random_25M": ("`random_unstructured`, `remove`: 25 M",) + (_one_layer("random_unstructured", 25 * MILLION),) * 2 + (1 / 4,),
-    "global_100M": ("`global_unstructured` L1: 4 layers of 25 M", global_l1, global_l1, 1 / 40),
-    "forward": ("forward without gradients: two Linear 4096, batch 1", _forward("plain"), _forward("plain"), 0.5),
-    "cached": ("the same inside `cached()`, against the dense model", _forward("dense"), _forward("cached"), 1.05),
-    "training": ("training step of LeNet, all weights pruned", training_step, training_step, 1.0),
-}  # fmt: skip
+class Row(NamedTuple):
+    """One line of the table: what either side runs, and the ratio to reach."""
+
+    title: str
+    torch: Case
+    ours: Case
+    goal: float
+
+
+def _both(title: str, case: Case, goal: float) -> Row:
+    return Row(title, case, case, goal)
+
+
+LARGE = 25 * MILLION
+ROWS = {
+    "l1_small": _both("`l1_unstructured`, `remove`: conv1, 150 weights", l1_small, 1),
+    "l1_25M": _both(
+        "the same, one layer of 25 M weights", _one_layer("l1_unstructured", LARGE), 1 / 5
+    ),
+    "random_25M": _both(
+        "`random_unstructured`, `remove`: 25 M", _one_layer("random_unstructured", LARGE), 1 / 4
+    ),
+    "global_100M": _both("`global_unstructured` L1: 4 layers of 25 M", global_l1, 1 / 40),
+    "forward": _both(
+        "forward without gradients: two Linear 4096, batch 1", _forward("plain"), 1 / 2
+    ),
+    "cached": Row(
+        "the same inside `cached()`, against the dense model",
+        _forward("dense"),
+        _forward("cached"),
+        1.05,
+    ),
+    "training": _both("training step of LeNet, all weights pruned", training_step, 1),
+}
 SIZES = [10_000, 100_000, MILLION, 10 * MILLION, 100 * MILLION]
-for size in SIZES:
-    ROWS[f"curve_{size}"] = ("", _one_layer("l1_unstructured", size), _one_layer("l1_unstructured", size), 1.0)  # fmt: skip
+CURVE = {f"curve_{n}": _both("", _one_layer("l1_unstructured", n), 1) for n in SIZES}
+
+
+class Peak(threading.Thread):
+    """Watch this process's resident memory until :meth:`stop`, which returns the growth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process = psutil.Process()
+        self._base = self._highest = self._process.memory_info().rss
+        self._done = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._done.wait(0.005):
+            self._highest = max(self._highest, self._process.memory_info().rss)
+
+    def stop(self) -> int:
+        self._done.set()
+        self.join()
+        return self._highest - self._base
 
 
 def _serve(row: str, side: str, pipe: Any) -> None:
     """Run one side of a row in this process, a round for each request."""
     torch.manual_seed(0)
-    _, torch_case, our_case, _ = ROWS[row]
-    work, repeats = (torch_case if side == "torch" else our_case)(ENGINES[side])
-    process = psutil.Process()
+    work, repeats = getattr((ROWS | CURVE)[row], side)(ENGINES[side])
     while pipe.recv():
-        base = process.memory_info().rss
-        peak, stop = [base], threading.Event()
-
-        def watch() -> None:
-            while not stop.wait(0.002):
-                peak[0] = max(peak[0], process.memory_info().rss)
-
-        watcher = threading.Thread(target=watch)
-        if repeats == 1:
-            watcher.start()
+        peak = Peak() if repeats == 1 else None  # the watcher would disturb microseconds
         begin = time.perf_counter()
         for _ in range(repeats):
             work()
         seconds = getattr(work, "seconds", (time.perf_counter() - begin) / repeats)
-        stop.set()
-        if repeats == 1:
-            watcher.join()
-        pipe.send((seconds, peak[0] - base))
+        pipe.send((seconds, peak.stop() if peak else 0))
 
 
 def measure(row: str, rounds: int) -> dict[str, dict[str, float]]:
@@ -177,9 +214,8 @@ def measure(row: str, rounds: int) -> dict[str, dict[str, float]]:
         pipes[side], theirs = context.Pipe()
         processes.append(context.Process(target=_serve, args=(row, side, theirs), daemon=True))
         processes[-1].start()
-    one_shot = row == "global_100M"  # prunes on top of itself: only the first round is the work
     seen: dict[str, list[tuple[float, int]]] = {side: [] for side in ENGINES}
-    for _ in range(1 if one_shot else rounds + 1):
+    for _ in range(rounds + 1):
         for side, pipe in pipes.items():
             pipe.send(True)
             seen[side].append(pipe.recv())
@@ -187,13 +223,13 @@ def measure(row: str, rounds: int) -> dict[str, dict[str, float]]:
         pipe.send(False)
     for process in processes:
         process.join()
-    counted = {side: values if one_shot else values[1:] for side, values in seen.items()}
     return {
         side: {
-            "seconds": statistics.median(seconds for seconds, _ in values),
-            "peak_bytes": max(peak for _, peak in seen[side]),
+            "seconds": statistics.median(seconds for seconds, _ in values[1:]),
+            # The first round is the one that starts without memory left over from another.
+            "peak_bytes": values[0][1],
         }
-        for side, values in counted.items()
+        for side, values in seen.items()
     }
 
 
@@ -213,16 +249,12 @@ def main() -> None:
     """Measure, and write the results."""
     parser = argparse.ArgumentParser(description="Time the engine against torch.nn.utils.prune.")
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds per row")
-    parser.add_argument("--only", help="one row, printed and not stored", choices=ROWS)
+    parser.add_argument("--only", help="one row, printed and not stored", choices=[*ROWS, *CURVE])
     arguments = parser.parse_args()
     if arguments.only:
         print(json.dumps(measure(arguments.only, arguments.rounds), indent=2))
         return
-    rows = {}
-    for row in tqdm(ROWS):
-        repeat = 3 if row == "global_100M" else 1
-        runs = [measure(row, arguments.rounds) for _ in range(repeat)]
-        rows[row] = sorted(runs, key=lambda r: r["ours"]["seconds"] / r["torch"]["seconds"])[repeat // 2]
+    rows = {row: measure(row, arguments.rounds) for row in tqdm([*ROWS, *CURVE])}
     machine = {
         "cores": os.cpu_count(),
         "memory_GiB": round(psutil.virtual_memory().total / 2**30),
@@ -232,7 +264,9 @@ def main() -> None:
         "copy_GB_per_s": round(copy_speed() / 1e9, 1),
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "engine.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+    (RESULTS / "engine.json").write_text(
+        json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n"
+    )
     import report
 
     report.write(RESULTS)
