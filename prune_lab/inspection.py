@@ -1,0 +1,403 @@
+"""What a module holds: its parameters, buffers, plain tensors and hooks, and what has changed."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """One tensor of a module as it was: numbers about it, not its values.
+
+    `kind` is "parameter", "buffer" or "attribute" (a plain tensor, neither trained nor saved);
+    `zeros` counts the entries equal to 0; `fingerprint` is a hash of all values.
+    """
+
+    kind: str
+    name: str
+    shape: tuple[int, ...] | None
+    dtype: str
+    range: str
+    zeros: int | None
+    requires_grad: bool
+    fingerprint: str
+    # To recognise a Parameter that has another name later, without keeping it alive.
+    _tensor: weakref.ref[Tensor] = field(repr=False, compare=False)
+
+    @property
+    def size(self) -> str:
+        """The shape as Python writes it."""
+        return "not known yet" if self.shape is None else str(self.shape)
+
+    @property
+    def zeros_of_all(self) -> str:
+        """Such as "45 of 150"; empty where the values are not known."""
+        if self.zeros is None or self.shape is None:
+            return ""
+        return f"{self.zeros:,} of {torch.Size(self.shape).numel():,}"
+
+
+@dataclass(frozen=True)
+class HookEntry:
+    """One hook of a module: when it runs ("forward pre-hook") and what runs."""
+
+    when: str
+    name: str
+
+
+class _Shown:
+    """Shows itself as a table: HTML in Jupyter, aligned text elsewhere."""
+
+    def _title(self) -> str:
+        raise NotImplementedError
+
+    def _sections(self) -> Iterator[tuple[Row, list[Row]]]:
+        """The table: for each section its head, and its rows under it."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        sections = list(self._sections())
+        lines = [cells for head, rows in sections for cells in (head, *rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = [self._title()]
+        for head, rows in sections:
+            text.append("")
+            text += [
+                "  ".join(
+                    cell.ljust(width) for cell, width in zip(cells, widths, strict=True)
+                ).rstrip()
+                for cells in (head, *rows)
+            ]
+        return "\n".join(text)
+
+    def _repr_html_(self) -> str:
+        body = []
+        for head, rows in self._sections():
+            cells = "".join(f'<th scope="col">{escape(cell.strip())}</th>' for cell in head)
+            body.append(f"<tbody><tr>{cells}</tr>")
+            for first, *others in rows:
+                tag = f'<th scope="row"{_tint(first)}>{escape(first.strip())}</th>'
+                cells = "".join(f"<td>{escape(cell)}</td>" for cell in others)
+                body.append(f"<tr>{tag}{cells}</tr>")
+            body.append("</tbody>")
+        return (
+            f"{_STYLE}<div class='prune-lab-report'><p>{escape(self._title())}</p>"
+            f"<table>{''.join(body)}</table></div>"
+        )
+
+
+class ModuleReport(_Shown):
+    """What `inspect_module` found. It stays as it is when the module changes later.
+
+    ``before.compare(after)``, or ``after - before``, says what changed between two reports.
+    """
+
+    def __init__(
+        self, module: str, tensors: Iterable[TensorEntry], hooks: Iterable[HookEntry]
+    ) -> None:
+        self.module = module
+        self.tensors = tuple(tensors)
+        self.hooks = tuple(hooks)
+
+    def compare(self, after: ModuleReport) -> ModuleDifference:
+        """Return what changed from this report to the one taken `after` it.
+
+        Raises TypeError when `after` is no report.
+        """
+        if not isinstance(after, ModuleReport):
+            raise TypeError(
+                f"a report can only be compared with another, but got {type(after).__name__}"
+            )
+        return ModuleDifference(self, after)
+
+    def __sub__(self, before: object) -> ModuleDifference:
+        return before.compare(self) if isinstance(before, ModuleReport) else NotImplemented
+
+    def _title(self) -> str:
+        return self.module
+
+    def _sections(self) -> Iterator[tuple[Row, list[Row]]]:
+        columns = ("shape", "dtype", "range", "zeros", "requires_grad")
+        for kind, head in _KINDS.items():
+            rows: list[Row] = [
+                (f"  {t.name}", t.size, t.dtype, t.range, t.zeros_of_all, str(t.requires_grad))
+                for t in self.tensors
+                if t.kind == kind
+            ]
+            if rows:
+                yield (head, *columns), rows
+            elif kind != "attribute":  # most modules have none, and that is no news
+                yield (head, "none", *[""] * 4), []
+        hooks: list[Row] = [(f"  {hook.when}", hook.name, *[""] * 4) for hook in self.hooks]
+        yield ("hooks", "runs" if hooks else "none", *[""] * 4), hooks
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of a difference.
+
+    `what` is "added", "gone", "renamed" or "changed"; `kind` "parameter", "buffer", "attribute"
+    or "hook".
+    """
+
+    what: str
+    kind: str
+    name: str
+    details: str
+
+
+class ModuleDifference(_Shown):
+    """What changed in a module between two reports, as a tuple of `changes`."""
+
+    def __init__(self, before: ModuleReport, after: ModuleReport) -> None:
+        self.module = after.module
+        self.changes = (*_tensor_changes(before, after), *_hook_changes(before, after))
+
+    def _title(self) -> str:
+        return f"{self.module}: {'what changed' if self.changes else 'nothing changed'}"
+
+    def _sections(self) -> Iterator[tuple[Row, list[Row]]]:
+        if self.changes:
+            rows: list[Row] = [(c.what, c.kind, c.name, c.details) for c in self.changes]
+            yield ("", "kind", "name", "details"), rows
+
+
+def inspect_module(module: nn.Module) -> ModuleReport:
+    """Report the parameters, buffers, plain tensors and hooks of `module`, as they are now.
+
+    Each tensor has its shape, dtype, smallest and largest value, number of zeros and
+    requires_grad; each hook its kind and its function's or class's name. What lies in submodules
+    has the dotted name that ``named_parameters()`` gives it. A report shows itself as a table in
+    Jupyter and as text elsewhere. It keeps no values, and stays as it is when the module changes.
+
+    Raises TypeError when `module` is no ``torch.nn.Module``.
+
+    >>> _ = torch.manual_seed(0)
+    >>> layer = nn.Linear(3, 2)
+    >>> before = inspect_module(layer)
+    >>> before
+    Linear(in_features=3, out_features=2, bias=True)
+    <BLANKLINE>
+    parameters  shape   dtype    range             zeros   requires_grad
+      weight    (2, 3)  float32  -0.475 to 0.31    0 of 6  True
+      bias      (2,)    float32  -0.0114 to 0.458  0 of 2  True
+    <BLANKLINE>
+    buffers     none
+    <BLANKLINE>
+    hooks       none
+
+    Pruning renames one thing and adds three:
+
+    >>> from prune_lab import prune
+    >>> _ = prune.l1_unstructured(layer, "weight", amount=2)
+    >>> inspect_module(layer) - before
+    Linear(in_features=3, out_features=2, bias=True): what changed
+    <BLANKLINE>
+             kind       name                   details
+    renamed  parameter  weight -> weight_orig  the same 6 values
+    added    buffer     weight_mask            (2, 3), float32, 0 to 1, zeros: 2 of 6
+    added    attribute  weight                 (2, 3), float32, -0.475 to 0.31, zeros: 2 of 6
+    added    hook       forward pre-hook       L1Unstructured on weight
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a torch.nn.Module, but got {type(module).__name__}")
+    title = type(module).__name__
+    if not list(module.children()):
+        title += f"({module.extra_repr()})"
+    return ModuleReport(title, _tensors(module), _hooks(module))
+
+
+# --- What is there -------------------------------------------------------------------------------
+
+_KINDS = {"parameter": "parameters", "buffer": "buffers", "attribute": "plain tensors"}
+
+# The dictionaries in which torch.nn.Module keeps its hooks, and the documentation's word for each.
+_HOOKS = {
+    "_forward_pre_hooks": "forward pre-hook",
+    "_forward_hooks": "forward hook",
+    "_backward_pre_hooks": "backward pre-hook",
+    "_backward_hooks": "backward hook",
+    "_state_dict_pre_hooks": "state_dict pre-hook",
+    "_state_dict_hooks": "state_dict hook",
+    "_load_state_dict_pre_hooks": "load_state_dict pre-hook",
+    "_load_state_dict_post_hooks": "load_state_dict post-hook",
+}
+
+
+def _tensors(module: nn.Module) -> Iterator[TensorEntry]:
+    for path, part in module.named_modules():
+        owned: dict[str, Mapping[str, object]] = {
+            "parameter": part._parameters,
+            "buffer": part._buffers,
+            "attribute": vars(part),
+        }
+        for kind, tensors in owned.items():
+            for name, tensor in tensors.items():
+                if isinstance(tensor, Tensor):
+                    yield _entry(kind, f"{path}.{name}" if path else name, tensor)
+
+
+def _entry(kind: str, name: str, tensor: Tensor) -> TensorEntry:
+    # A lazy module has no shapes before its first call, the meta device never has values.
+    values = None if is_lazy(tensor) or tensor.is_meta else _plain(tensor)
+    return TensorEntry(
+        kind=kind,
+        name=name,
+        shape=None if is_lazy(tensor) else tuple(tensor.shape),
+        dtype=str(tensor.dtype).removeprefix("torch."),
+        range="" if values is None else _range(values),
+        zeros=None if values is None else int((values == 0).sum()),
+        requires_grad=tensor.requires_grad,
+        fingerprint="" if values is None else _fingerprint(values),
+        _tensor=weakref.ref(tensor),
+    )
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """The values, dense and in order, however the tensor keeps them."""
+    values = tensor.detach().cpu()
+    if values.is_quantized:
+        values = values.dequantize()
+    return values.to_dense().resolve_conj().resolve_neg().contiguous()
+
+
+def _range(values: Tensor) -> str:
+    if values.numel() == 0 or values.is_complex():
+        return ""
+    if values.dtype.itemsize == 1 and values.dtype.is_floating_point:
+        values = values.float()  # torch finds no minimum among 8-bit floats
+    low, high = values.min().item(), values.max().item()
+    return _number(low) if low == high else f"{_number(low)} to {_number(high)}"
+
+
+def _fingerprint(values: Tensor) -> str:
+    # The raw bytes: NumPy does not know every dtype, and NaN is not equal to itself.
+    raw = values.reshape(-1).view(torch.uint8).numpy().data
+    return hashlib.blake2b(raw, digest_size=16).hexdigest()
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _hooks(module: nn.Module) -> Iterator[HookEntry]:
+    for path, part in module.named_modules():
+        for attribute, when in _HOOKS.items():
+            for hook in getattr(part, attribute, {}).values():
+                yield HookEntry(f"{path}: {when}" if path else when, _name(hook))
+
+
+def _name(hook: object) -> str:
+    while isinstance(hook, functools.partial):
+        hook = hook.func
+    name: str = getattr(hook, "__qualname__", type(hook).__name__)
+    pruned = getattr(hook, "_tensor_name", None)  # what torch and prune_lab call a pruning target
+    return f"{name} on {pruned}" if isinstance(pruned, str) else name
+
+
+# --- What changed --------------------------------------------------------------------------------
+
+
+def _tensor_changes(before: ModuleReport, after: ModuleReport) -> Iterator[Change]:
+    old = {(t.kind, t.name): t for t in before.tensors}
+    new = {(t.kind, t.name): t for t in after.tensors}
+    gone = [t for key, t in old.items() if key not in new]
+    added = [t for key, t in new.items() if key not in old]
+    for was in list(gone):
+        now = next((t for t in added if _is_renamed(was, t)), None)
+        if now is not None:
+            gone.remove(was)
+            added.remove(now)
+            details = _what_differs(was, now) or f"the same {_count(now)} values"
+            yield Change("renamed", now.kind, f"{was.name} -> {now.name}", details)
+    for was in gone:
+        yield Change("gone", was.kind, was.name, _summary(was))
+    for now in added:
+        yield Change("added", now.kind, now.name, _summary(now))
+    for key in [key for key in old if key in new]:
+        if details := _what_differs(old[key], new[key]):
+            yield Change("changed", new[key].kind, new[key].name, details)
+
+
+def _is_renamed(was: TensorEntry, now: TensorEntry) -> bool:
+    """The same tensor object under another name, or, in a copy, torch's name for a pruned one."""
+    if was.kind != now.kind:
+        return False
+    same = was._tensor() is not None and was._tensor() is now._tensor()
+    pruned_or_back = now.name == f"{was.name}_orig" or was.name == f"{now.name}_orig"
+    return same or (was.kind == "parameter" and was.shape == now.shape and pruned_or_back)
+
+
+def _what_differs(was: TensorEntry, now: TensorEntry) -> str:
+    pairs = {
+        "shape": (was.size, now.size),
+        "dtype": (was.dtype, now.dtype),
+        "requires_grad": (str(was.requires_grad), str(now.requires_grad)),
+        "range": (was.range, now.range),
+        "zeros": (was.zeros_of_all, now.zeros_of_all),
+    }
+    details = [f"{name}: {old} -> {new}" for name, (old, new) in pairs.items() if old != new]
+    if was.fingerprint != now.fingerprint:
+        details.insert(0, "other values")
+    return ", ".join(details)
+
+
+def _summary(entry: TensorEntry) -> str:
+    zeros = f"zeros: {entry.zeros_of_all}" if entry.zeros_of_all else ""
+    return ", ".join(filter(None, (entry.size, entry.dtype, entry.range, zeros)))
+
+
+def _count(entry: TensorEntry) -> str:
+    return "unknown" if entry.shape is None else f"{torch.Size(entry.shape).numel():,}"
+
+
+def _hook_changes(before: ModuleReport, after: ModuleReport) -> Iterator[Change]:
+    old, new = Counter(before.hooks), Counter(after.hooks)
+    for what, hooks in (("gone", old - new), ("added", new - old)):
+        for hook in hooks.elements():
+            yield Change(what, "hook", hook.when, hook.name)
+
+
+# --- How it looks in Jupyter ---------------------------------------------------------------------
+
+# JupyterLab's own variables follow its theme; elsewhere the page's colours are inherited.
+_COLOURS = {
+    "added": "var(--jp-success-color1, #2e8540)",
+    "gone": "var(--jp-error-color1, #d33c3c)",
+    "renamed": "var(--jp-brand-color1, #2b7cd3)",
+    "changed": "var(--jp-warn-color1, #c77700)",
+}
+
+_STYLE = """<style>
+.prune-lab-report { overflow-x: auto; color: var(--jp-content-font-color1, inherit); }
+.prune-lab-report p { margin: 0 0 .4em; font-family: var(--jp-code-font-family, monospace); }
+.prune-lab-report table { border-collapse: collapse; margin: 0; font-size: inherit; }
+.prune-lab-report tr { background: none !important; }
+.prune-lab-report th, .prune-lab-report td {
+  text-align: left !important; padding: .25em .9em .25em 0; white-space: nowrap; border: none; }
+.prune-lab-report td, .prune-lab-report th[scope=row] {
+  border-top: 1px solid var(--jp-border-color2, rgb(128 128 128 / 40%)); }
+.prune-lab-report td { font-variant-numeric: tabular-nums; font-weight: normal; }
+.prune-lab-report th[scope=row] {
+  font-family: var(--jp-code-font-family, monospace); font-weight: 600; }
+.prune-lab-report th[scope=col] {
+  color: var(--jp-content-font-color2, inherit); font-weight: normal; }
+.prune-lab-report th[scope=col]:first-child { font-weight: 600; padding-top: .7em; }
+</style>"""
+
+
+def _tint(cell: str) -> str:
+    colour = _COLOURS.get(cell)
+    return f' style="color: {colour}"' if colour else ""
