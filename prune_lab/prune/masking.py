@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch._C import _are_functorch_transforms_active as transforms_active
 from torch.jit._trace import is_tracing
 
+from .chunks import in_threads, pieces
+
 _LARGE = 1 << 18  # entries; from here on, moving the data costs more than Python does
-_CHUNK = 1 << 15  # entries; a chunk of tensor, mask and result stays in a core's cache
 
 
 def masked(orig: Tensor, mask: Tensor) -> Tensor:
@@ -102,13 +103,16 @@ class _MaskedInChunks(torch.autograd.Function):
 
 @torch.no_grad()
 def _write(out: Tensor, orig: Tensor, mask: Tensor) -> Tensor:
-    """Write the masked ``orig`` into ``out``, a cache-sized chunk at a time."""
+    """Write the masked ``orig`` into ``out``, in one pass over memory."""
     zero = torch.zeros((), dtype=orig.dtype)
-    pieces = (t.view(-1).split(_CHUNK) for t in (out, orig, mask))
-    for out_piece, orig_piece, mask_piece in zip(*pieces, strict=True):
-        torch.addcmul(zero, orig_piece, mask_piece, out=out_piece)  # 0 + -0.0 is 0.0
-        if not math.isfinite(out_piece.sum()):  # a sum is a quick way to see that something is not
-            out_piece.masked_fill_(mask_piece == 0, 0)
+
+    def write(share: Sequence[tuple[Tensor, Tensor, Tensor]]) -> None:
+        for out_piece, orig_piece, mask_piece in share:
+            torch.addcmul(zero, orig_piece, mask_piece, out=out_piece)  # 0 + -0.0 is 0.0
+            if not math.isfinite(out_piece.sum()):  # an inf or NaN somewhere; rarely true
+                out_piece.masked_fill_(mask_piece == 0, 0)
+
+    in_threads(write, list(zip(*(pieces(t.view(-1)) for t in (out, orig, mask)), strict=True)))
     return out
 
 

@@ -14,14 +14,14 @@ Two questions are asked of a ranking, and each has its own fast answer:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-# A chunk and what is computed from it fit in a core's cache, and torch runs an operation of
-# this size on the calling thread: no memory traffic and no threads to wake between two steps.
-_CHUNK = 1 << 15
+from .chunks import in_threads, pieces
+
 # Below this, torch's own selection costs less than the counting passes.
 _SMALL = 1 << 15
 _DIGIT = 11  # bits found in one counting pass: 2048 counters
@@ -91,19 +91,22 @@ def _countable(scores: Tensor) -> bool:
 
 
 def _keep_by_counting(scores: Sequence[Tensor], k: int) -> list[Tensor]:
-    cut = _cut([chunk for score in scores for chunk in _chunks(score)], k)
+    masks = [torch.empty(score.shape, dtype=score.dtype) for score in scores]
+    chunks = [chunk for score in scores for chunk in _chunks(score)]
+    pairs = list(zip(chunks, (p for mask in masks for p in pieces(mask.view(-1))), strict=True))
+    cut = _cut(chunks, k)
+
+    def keep_above(share: Sequence[tuple[Tensor, Tensor]]) -> None:
+        for chunk, mask in share:
+            torch.gt(_keys(chunk), cut.key, out=mask)
+
+    in_threads(keep_above, pairs)
     may_go = cut.to_go  # entries exactly at the cut that still have to go
-    masks = []
-    for score in scores:
-        mask = torch.empty(score.shape, dtype=score.dtype)
-        for chunk, piece in zip(_chunks(score), mask.view(-1).split(_CHUNK), strict=True):
-            keys = _keys(chunk)
-            torch.gt(keys, cut.key, out=piece)
-            if cut.to_go < cut.equal:
-                at_cut = (keys == cut.key).nonzero().view(-1)
-                piece[at_cut[may_go:]] = 1
-                may_go = max(0, may_go - at_cut.numel())
-        masks.append(mask)
+    if may_go < cut.equal:
+        for chunk, mask in pairs:
+            at_cut = (_keys(chunk) == cut.key).nonzero().view(-1)
+            mask[at_cut[may_go:]] = 1
+            may_go = max(0, may_go - at_cut.numel())
     return masks
 
 
@@ -127,32 +130,48 @@ def _cut(chunks: Sequence[Tensor], k: int) -> _Cut:
     known = 0  # the leading digits found so far; `equal` keys start with them
     unknown = 8 * chunks[0].element_size() - 1  # bits still to find
     while unknown:
-        shift = max(0, unknown - _DIGIT)
-        digits = 1 << (unknown - shift)
-        counts = torch.zeros(digits, dtype=torch.int64)
+        bucket = None if equal == n else (known, unknown)
         few = equal * 8 < n  # worth keeping, so that the next pass reads only these
-        bucket = []
-        for chunk in chunks:
-            keys = _keys(chunk)
-            if equal < n:
-                keys = keys[keys >> unknown == known]
-            counts += torch.bincount((keys >> shift) & (digits - 1), minlength=digits)
-            if few:
-                bucket.append(keys)
+        shift = max(0, unknown - _DIGIT)
+        seen = in_threads(partial(_count_digit, bucket, shift, unknown - shift, few), chunks)
         if few:
-            chunks = torch.cat(bucket).split(_CHUNK)
-        up_to = counts.cumsum(0)
+            chunks = pieces(torch.cat([keys for _, kept in seen for keys in kept]))
+        up_to = torch.stack([counts for counts, _ in seen]).sum(0).cumsum(0)
         digit = int(torch.searchsorted(up_to, k))
-        equal = int(counts[digit])
-        k -= int(up_to[digit]) - equal
-        known = known * digits + digit
+        before = int(up_to[digit - 1]) if digit else 0
+        equal = int(up_to[digit]) - before
+        k -= before
+        known = known << (unknown - shift) | digit
         unknown = shift
     return _Cut(known, equal, k)
 
 
-def _chunks(scores: Tensor) -> tuple[Tensor, ...]:
+def _count_digit(
+    bucket: tuple[int, int] | None, shift: int, width: int, keep: bool, chunks: Sequence[Tensor]
+) -> tuple[Tensor, list[Tensor]]:
+    """Count the keys by their digit of ``width`` bits at ``shift``.
+
+    Args:
+        bucket: look only at keys whose leading digits are these, followed by so many bits.
+        keep: whether to return the keys that were looked at.
+        chunks: bit patterns.
+    """
+    counts = torch.zeros(1 << width, dtype=torch.int64)
+    kept = []
+    for chunk in chunks:
+        keys = _keys(chunk)
+        if bucket is not None:
+            leading, followed_by = bucket
+            keys = keys[keys >> followed_by == leading]
+        counts += torch.bincount((keys >> shift) & ((1 << width) - 1), minlength=1 << width)
+        if keep:
+            kept.append(keys)
+    return counts, kept
+
+
+def _chunks(scores: Tensor) -> Sequence[Tensor]:
     """Cut the bit patterns of ``scores`` into cache-sized views."""
-    return scores.detach().reshape(-1).view(_INTEGER[scores.element_size()]).split(_CHUNK)
+    return pieces(scores.detach().reshape(-1).view(_INTEGER[scores.element_size()]))
 
 
 def _keys(chunk: Tensor) -> Tensor:

@@ -92,7 +92,8 @@ class RandomUnstructured(_Unstructured):
     def importance(self, t: Tensor) -> Tensor:
         """Draw one number per entry; the smaller it is, the more important the entry."""
         # 1 - u is exact for the multiples of 2**-24 that are drawn: no two become equal.
-        return torch.rand_like(t, memory_format=torch.contiguous_format).neg_().add_(1)
+        draws = torch.rand_like(t, memory_format=torch.contiguous_format)
+        return torch.sub(draws.new_ones(()), draws, out=draws)
 
     @classmethod
     def apply(cls, module: nn.Module, name: str, amount: Amount) -> BasePruningMethod:  # type: ignore[override]
