@@ -29,12 +29,12 @@ _COLORMAP = LinearSegmentedColormap.from_list("prune_lab", RAMP)
 _WIDTH, _HEIGHT = 8.4, 6.5  # what the cells may take together
 _CELL = 0.4  # a cell's side, where there is room
 _HATCHED = 0.06  # in a smaller cell no hatching can be seen
-_APART = 0.22  # between two numbers along an edge
 _STRIP = 0.75  # for the colour bar and the legend, under the cells
 
 # Cells
 _MOST = 400  # in a row or column; more could not be told apart
 _GAP = 0.7  # between two kernels
+_CAPTION = 1.0  # between two kernels with captions
 _PER_ROW = 20  # of a 1-D tensor
 
 _Labels = list[tuple[float, str]]  # where on the edge, and what is written there
@@ -121,6 +121,7 @@ def _heatmap(module: nn.Module, name: str, *, hide_pruned: bool) -> Heatmap:
     figure, ax, cell = _framed(cells, "\n".join(filter(None, (summary, cells.note))))
     figure.summary = summary
     hatched = cell >= _HATCHED
+    line = 0.8 if hatched else 0.0  # points, between any two cells
     there = cells.entries >= 0
     drawn = values.reshape(-1)[cells.entries]
     gone = pruned.reshape(-1)[cells.entries] & there
@@ -135,7 +136,7 @@ def _heatmap(module: nn.Module, name: str, *, hide_pruned: bool) -> Heatmap:
         cmap=_COLORMAP,
         norm=Normalize(-limit, limit),
         edgecolors=figure.get_facecolor() if hatched else "none",
-        linewidth=0.8 if hatched else 0,
+        linewidth=line,
         antialiased=hatched,
     )
     looks: list[tuple[str, np.ndarray, dict[str, Any]]] = [("NaN", nan, {"facecolor": "black"})]
@@ -149,7 +150,8 @@ def _heatmap(module: nn.Module, name: str, *, hide_pruned: bool) -> Heatmap:
         looks.append(("pruned, its value kept", gone, over))
     looks = [look for look in looks if look[1].any()]
     for _, where, look in looks:
-        ax.add_patch(PathPatch(_outline(where, cells), linewidth=0, **look))
+        outline = _outline(where, cells, inset=line / 2 / 72 / cell)
+        ax.add_patch(PathPatch(outline, linewidth=0, **look))
     _legend(figure, limit, [Patch(label=text, linewidth=0, **look) for text, _, look in looks])
     return figure
 
@@ -158,10 +160,10 @@ def _framed(cells: _Cells, title: str) -> tuple[Heatmap, Axes, float]:
     """A figure just large enough, its empty axes for the cells, and a cell's side in inches."""
     wide, high = float(cells.x[-1]), float(cells.y[-1])
     cell = min(_CELL, _WIDTH / wide, _HEIGHT / high)
-    left = 0.15 + (0.35 if cells.rows else 0) + (0.25 if cells.down else 0)
+    left = 0.15 + (0.35 if cells.rows else 0) + (0.3 if cells.down else 0)
     top = 0.45 + 0.2 * title.count("\n") + (0.45 if cells.columns else 0.2)
     longest = max(map(len, title.split("\n")))
-    width = max(left + wide * cell + 0.15, 4.2, 0.3 + 0.1 * longest)
+    width = max(left + wide * cell + 0.15, 4.8, 0.3 + 0.1 * longest)
     height = top + high * cell + _STRIP
     figure = Heatmap(figsize=(width, height))
     ax = figure.add_axes((left / width, _STRIP / height, wide * cell / width, high * cell / height))
@@ -174,8 +176,8 @@ def _framed(cells: _Cells, title: str) -> tuple[Heatmap, Axes, float]:
     ax.set_xticks(*_thinned(cells.columns, cell))
     ax.set_yticks(*_thinned(cells.rows, cell))
     ax.set_xlabel(cells.across)
-    ax.set_ylabel(cells.down)
-    for x, y, text in cells.captions:
+    ax.set_ylabel(cells.down.replace(" ", "\n") if high * cell < 1.2 else cells.down)
+    for x, y, text in cells.captions if _CAPTION * cell > 0.18 else ():
         ax.text(x, y - 0.06 / cell, text, fontsize=9)
     figure.text(0.15 / width, 1 - 0.12 / height, title, fontsize=12, va="top")
     return figure, ax, cell
@@ -184,13 +186,14 @@ def _framed(cells: _Cells, title: str) -> tuple[Heatmap, Axes, float]:
 def _thinned(labels: _Labels, cell: float) -> tuple[list[float], list[str]]:
     """Every label, or every 2nd, 5th, 10th ... where they would run into each other."""
     apart = (labels[1][0] - labels[0][0]) * cell if len(labels) > 1 else 1.0
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if s * apart >= _APART)
+    needed = 0.12 + 0.09 * len(labels[-1][1]) if labels else 0.0  # inches for the longest number
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if s * apart >= needed)
     return [at for at, _ in labels[::step]], [text for _, text in labels[::step]]
 
 
 def _legend(figure: Heatmap, limit: float, patches: list[Patch]) -> None:
     width, height = figure.get_size_inches()
-    ax = figure.add_axes((0.25 / width, 0.4 / height, 1.8 / width, 0.13 / height))
+    ax = figure.add_axes((0.45 / width, 0.4 / height, 1.8 / width, 0.13 / height))
     bar = figure.colorbar(
         ScalarMappable(Normalize(-limit, limit), _COLORMAP),
         cax=ax,
@@ -204,7 +207,7 @@ def _legend(figure: Heatmap, limit: float, patches: list[Patch]) -> None:
         figure.legend(
             handles=patches,
             loc="center left",
-            bbox_to_anchor=(2.2 / width, 0.46 / height),
+            bbox_to_anchor=(2.5 / width, 0.46 / height),
             ncols=len(patches),
             fontsize=10,
             frameon=False,
@@ -302,7 +305,7 @@ def _kernels(index: np.ndarray, names: tuple[str, str]) -> _Cells:
     if channels == 1:
         return _wrapped_kernels(blocks[0], names[0], note)
     shown = blocks[: max(1, _MOST // high), : max(1, _MOST // wide)]
-    entries, x, y = _side_by_side(shown)
+    entries, x, y = _side_by_side(shown, _GAP)
     cut = _note((shown.shape[1], filters, names[0]), (shown.shape[0], channels, names[1]))
     return _Cells(
         entries,
@@ -323,7 +326,7 @@ def _wrapped_kernels(blocks: np.ndarray, name: str, note: str) -> _Cells:
     rows = min(-(-filters // columns), max(1, _MOST // high))
     grid = np.full((rows * columns, high, wide), -1)
     grid[:filters] = blocks[: rows * columns]
-    entries, x, y = _side_by_side(grid.reshape(rows, columns, high, wide))
+    entries, x, y = _side_by_side(grid.reshape(rows, columns, high, wide), _CAPTION)
     corners = [(x[c * (wide + 1)], y[r * (high + 1)]) for r in range(rows) for c in range(columns)]
     shown = min(filters, rows * columns)
     word = f"{name} " if wide * min(_CELL, _WIDTH / x[-1]) > 0.7 else ""
@@ -336,17 +339,17 @@ def _wrapped_kernels(blocks: np.ndarray, name: str, note: str) -> _Cells:
     )
 
 
-def _side_by_side(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _side_by_side(blocks: np.ndarray, gap: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(rows, columns, high, wide) as one table with a gap between blocks, and its edges."""
     rows, columns, high, wide = blocks.shape
     entries = np.full((rows, high + 1, columns, wide + 1), -1)
     entries[:, :high, :, :wide] = blocks.transpose(0, 2, 1, 3)
     entries = entries.reshape(rows * (high + 1), columns * (wide + 1))[:-1, :-1]
-    return entries, _edges(columns, wide), _edges(rows, high)
+    return entries, _edges(columns, wide, gap), _edges(rows, high, gap)
 
 
-def _edges(blocks: int, size: int) -> np.ndarray:
-    return (np.arange(blocks)[:, None] * (size + _GAP) + np.arange(size + 1)).reshape(-1)
+def _edges(blocks: int, size: int, gap: float) -> np.ndarray:
+    return (np.arange(blocks)[:, None] * (size + gap) + np.arange(size + 1)).reshape(-1)
 
 
 def _numbered(middles: np.ndarray) -> _Labels:
@@ -358,10 +361,9 @@ def _note(*parts: tuple[int, int, str]) -> str:
     return f"too large to draw whole: {', '.join(cut)}" if cut else ""
 
 
-def _outline(where: np.ndarray, cells: _Cells) -> Path:
-    """One path round all cells of `where`, a little inside of their edges."""
+def _outline(where: np.ndarray, cells: _Cells, inset: float) -> Path:
+    """One path round all cells of `where`, `inset` inside of their edges."""
     row, column = np.nonzero(where)
-    inset = 0.04
     left, right = cells.x[column] + inset, cells.x[column + 1] - inset
     top, bottom = cells.y[row] + inset, cells.y[row + 1] - inset
     corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
