@@ -64,7 +64,6 @@ def execute(notebook: NotebookNode) -> NotebookNode:
         resources={"metadata": {"path": NOTEBOOKS}},
         record_timing=False,
         coalesce_streams=True,
-        store_widget_state=False,
     )
     kernel.execute(env={**os.environ, **STEADY})
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
