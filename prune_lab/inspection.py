@@ -21,7 +21,7 @@ Row = tuple[str, ...]
 class TensorEntry:
     """One tensor of a module as it was: numbers about it, not its values.
 
-    `kind` is "parameter", "buffer" or "attribute" (a plain tensor, neither trained nor saved);
+    `kind` is "parameter", "buffer" or "plain tensor" (an attribute, neither trained nor saved);
     `zeros` counts the entries equal to 0; `fingerprint` is a hash of all values.
     """
 
@@ -70,27 +70,22 @@ class _Shown:
     def __repr__(self) -> str:
         sections = list(self._sections())
         lines = [cells for head, rows in sections for cells in (head, *rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        # A line's last text may run on into the empty cells after it, so it widens no column.
+        widths = [
+            max((len(line[i]) for line in lines if any(line[i + 1 :]) or not i), default=0)
+            for i in range(len(lines[0]) if lines else 0)
+        ]
         text = [self._title()]
         for head, rows in sections:
             text.append("")
-            text += [
-                "  ".join(
-                    cell.ljust(width) for cell, width in zip(cells, widths, strict=True)
-                ).rstrip()
-                for cells in (head, *rows)
-            ]
+            text += ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in (head, *rows)]
         return "\n".join(text)
 
     def _repr_html_(self) -> str:
         body = []
         for head, rows in self._sections():
-            cells = "".join(f'<th scope="col">{escape(cell.strip())}</th>' for cell in head)
-            body.append(f"<tbody><tr>{cells}</tr>")
-            for first, *others in rows:
-                tag = f'<th scope="row"{_tint(first)}>{escape(first.strip())}</th>'
-                cells = "".join(f"<td>{escape(cell)}</td>" for cell in others)
-                body.append(f"<tr>{tag}{cells}</tr>")
+            body.append(f"<tbody><tr>{_html_cells(head, 'th', 'col')}</tr>")
+            body += [f"<tr>{_html_cells(row, 'td', 'row')}</tr>" for row in rows]
             body.append("</tbody>")
         return (
             f"{_STYLE}<div class='prune-lab-report'><p>{escape(self._title())}</p>"
@@ -138,7 +133,7 @@ class ModuleReport(_Shown):
             ]
             if rows:
                 yield (head, *columns), rows
-            elif kind != "attribute":  # most modules have none, and that is no news
+            elif kind != "plain tensor":  # most modules have none, and that is no news
                 yield (head, "none", *[""] * 4), []
         hooks: list[Row] = [(f"  {hook.when}", hook.name, *[""] * 4) for hook in self.hooks]
         yield ("hooks", "runs" if hooks else "none", *[""] * 4), hooks
@@ -148,8 +143,8 @@ class ModuleReport(_Shown):
 class Change:
     """One line of a difference.
 
-    `what` is "added", "gone", "renamed" or "changed"; `kind` "parameter", "buffer", "attribute"
-    or "hook".
+    `what` is "added", "gone", "renamed" or "changed"; `kind` "parameter", "buffer",
+    "plain tensor" or "hook".
     """
 
     what: str
@@ -205,11 +200,11 @@ def inspect_module(module: nn.Module) -> ModuleReport:
     >>> inspect_module(layer) - before
     Linear(in_features=3, out_features=2, bias=True): what changed
     <BLANKLINE>
-             kind       name                   details
-    renamed  parameter  weight -> weight_orig  the same 6 values
-    added    buffer     weight_mask            (2, 3), float32, 0 to 1, zeros: 2 of 6
-    added    attribute  weight                 (2, 3), float32, -0.475 to 0.31, zeros: 2 of 6
-    added    hook       forward pre-hook       L1Unstructured on weight
+             kind          name                   details
+    renamed  parameter     weight -> weight_orig  the same 6 values
+    added    buffer        weight_mask            (2, 3), float32, 0 to 1, zeros: 2 of 6
+    added    plain tensor  weight                 (2, 3), float32, -0.475 to 0.31, zeros: 2 of 6
+    added    hook          forward pre-hook       L1Unstructured on weight
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be a torch.nn.Module, but got {type(module).__name__}")
@@ -221,7 +216,7 @@ def inspect_module(module: nn.Module) -> ModuleReport:
 
 # --- What is there -------------------------------------------------------------------------------
 
-_KINDS = {"parameter": "parameters", "buffer": "buffers", "attribute": "plain tensors"}
+_KINDS = {"parameter": "parameters", "buffer": "buffers", "plain tensor": "plain tensors"}
 
 # The dictionaries in which torch.nn.Module keeps its hooks, and the documentation's word for each.
 _HOOKS = {
@@ -241,7 +236,7 @@ def _tensors(module: nn.Module) -> Iterator[TensorEntry]:
         owned: dict[str, Mapping[str, object]] = {
             "parameter": part._parameters,
             "buffer": part._buffers,
-            "attribute": vars(part),
+            "plain tensor": vars(part),
         }
         for kind, tensors in owned.items():
             for name, tensor in tensors.items():
@@ -392,12 +387,19 @@ _STYLE = """<style>
 .prune-lab-report td { font-variant-numeric: tabular-nums; font-weight: normal; }
 .prune-lab-report th[scope=row] {
   font-family: var(--jp-code-font-family, monospace); font-weight: 600; }
-.prune-lab-report th[scope=col] {
-  color: var(--jp-content-font-color2, inherit); font-weight: normal; }
-.prune-lab-report th[scope=col]:first-child { font-weight: 600; padding-top: .7em; }
+.prune-lab-report tr > *[scope=col], .prune-lab-report th:not([scope]) {
+  color: var(--jp-content-font-color2, inherit); font-weight: normal;
+  padding-top: .8em; vertical-align: bottom; }
+.prune-lab-report th[scope=col] { font-weight: 600; }
 </style>"""
 
 
-def _tint(cell: str) -> str:
-    colour = _COLOURS.get(cell)
-    return f' style="color: {colour}"' if colour else ""
+def _html_cells(cells: Row, tag: str, scope: str) -> str:
+    """The cells of one line. The last with text takes the room of the empty ones after it."""
+    last = max(i for i, cell in enumerate(cells) if cell or i == 0)
+    colour = f' style="color: {_COLOURS[cells[0]]}"' if cells[0] in _COLOURS else ""
+    html = [f'<th scope="{scope}"{colour}>{escape(cells[0].strip())}</th>']
+    for i, cell in enumerate(cells[1 : last + 1], start=1):
+        span = f' colspan="{len(cells) - last}"' if i == last and last < len(cells) - 1 else ""
+        html.append(f"<{tag}{span}>{escape(cell)}</{tag}>")
+    return "".join(html)
