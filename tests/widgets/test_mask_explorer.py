@@ -287,6 +287,15 @@ def test_applying_twice_does_not_compound(conv1):
     assert same(before, snapshot(conv1))
 
 
+def test_after_apply_the_preview_still_starts_from_before(conv1):
+    explorer = MaskExplorer(conv1, amount=0.5)
+    explorer.apply()
+    explorer.technique = "random_unstructured"
+    assert (np.frombuffer(explorer.view.order, "<i4") >= 0).all()
+    explorer.reset()
+    assert torch.equal(explorer.mask, engines_mask(conv1, "weight", "random_unstructured", 0.5))
+
+
 def test_the_code_does_what_apply_does(conv1):
     for technique in TECHNIQUES:
         for amount in (1, 0.5, 1.0):

@@ -52,7 +52,6 @@ function initialize({ model }) {
   model.on("change:order", () => { recount(); convert(); });
   model.on("change:fraction", () => { if (model.get("unit") === FRACTION) convert(); });
   model.on("change:count", () => { if (model.get("unit") !== FRACTION) convert(); });
-  model.on("change:unit", convert);
 }
 
 function render({ model, el }) {
