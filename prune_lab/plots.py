@@ -151,7 +151,8 @@ def _heatmap(module: nn.Module, name: str, *, hide_pruned: bool) -> Heatmap:
     looks = [look for look in looks if look[1].any()]
     for _, where, look in looks:
         outline = _outline(where, cells, inset=line / 2 / 72 / cell)
-        ax.add_patch(PathPatch(outline, linewidth=0, **look))
+        # Not add_patch: that would look for the limits of an outline of thousands of corners.
+        ax.add_artist(PathPatch(outline, linewidth=0, **look))
     _legend(figure, limit, [Patch(label=text, linewidth=0, **look) for text, _, look in looks])
     return figure
 
