@@ -66,12 +66,12 @@ def global_unstructured(
         pieces = vector.split([score.numel() for score in scores])
         kept = [piece.view(score.shape) for piece, score in zip(pieces, scores, strict=True)]
     masks = []
-    for old, part, new in zip(chosen.masks, left, kept, strict=True):
+    for orig, old, part, new in zip(chosen.origs, chosen.masks, left, kept, strict=True):
         if old is None:
-            masks.append(new)
+            masks.append(new.to(orig.dtype))
         else:
-            masks.append(old.clone())
-            masks[-1][part] = new.to(old.dtype)
+            masks.append(old.to(orig.dtype, copy=True))
+            masks[-1][part] = new.to(orig.dtype)
     chosen.prune(masks)
 
 
@@ -118,8 +118,9 @@ def global_structured(
         left.append(part)
     kept = keep_largest(norms, count(amount, sum(norm.numel() for norm in norms)))
     masks = []
-    for score, old, part, channel_mask in zip(chosen.scores, chosen.masks, left, kept, strict=True):
-        mask = torch.ones_like(score) if old is None else old.clone()
+    parts = zip(chosen.origs, chosen.masks, left, kept, strict=True)
+    for orig, old, part, channel_mask in parts:
+        mask = torch.ones_like(orig) if old is None else old.to(orig.dtype, copy=True)
         mask[part] *= technique._spread(channel_mask.to(mask.dtype), mask[part])
         masks.append(mask)
     chosen.prune(masks)
@@ -140,6 +141,7 @@ class _Chosen:
             raise TypeError(f"{caller}: importance_scores must be of type dict")
         given = importance_scores or {}
         self.places: list[Place] = []
+        self.origs: list[Tensor] = []
         self.scores: list[Tensor] = []
         self.masks: list[Tensor | None] = []
         seen = set()
@@ -158,6 +160,7 @@ class _Chosen:
                     f"{module}, got {score.shape} vs {orig.shape}"
                 )
             self.places.append((module, name))
+            self.origs.append(orig.detach())
             self.scores.append(score.detach())
             self.masks.append(mask)
         if not self.places:

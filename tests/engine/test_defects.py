@@ -9,13 +9,15 @@ from torch.nn.utils import prune as torch_prune
 from prune_lab import prune
 from tests.engine.defects import DEFECTS, Defect
 
+NAMES = [str(defect) for defect in DEFECTS]
+
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
 
 
-@pytest.mark.parametrize("defect", DEFECTS, ids=str)
+@pytest.mark.parametrize("defect", DEFECTS, ids=NAMES)
 def test_ours(defect: Defect) -> None:
     defect.check(prune)
 
