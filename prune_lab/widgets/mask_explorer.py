@@ -458,7 +458,9 @@ class MaskExplorer(ipywidgets.VBox):
 
     def _png(self) -> bytes:
         """The preview as a picture, for viewers without widgets."""
-        preview = nn.Module()
+        kind = type(self._module)  # whose dimensions have names
+        preview = kind.__new__(kind)
+        nn.Module.__init__(preview)
         preview.register_parameter(self._name, nn.Parameter(self._tensor().float().cpu()))
         prune.custom_from_mask(preview, self._name, self.mask.float().cpu())
         file = io.BytesIO()
@@ -491,6 +493,6 @@ def _check_parameter(module: object, name: str) -> None:
 def _callers_name(module: nn.Module) -> str | None:
     """How the code that made the widget calls the module."""
     frame = inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__") == __name__:
+    while frame is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
     return None if frame is None else expression_for(module, {**frame.f_globals, **frame.f_locals})

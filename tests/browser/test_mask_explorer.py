@@ -76,10 +76,16 @@ class Notebook:
         expect(page.get_by_text("| Idle")).to_be_visible(timeout=60 * SECONDS)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.locator('li[data-command="runmenu:run-all"]').click()
-        self.panel = page.locator(".prune-lab").first
-        expect(self.panel.locator("code")).to_contain_text("amount=")
+        self.panel = page.get_by_role("group", name="Mask explorer for").first
+        expect(self.panel.locator("code")).to_contain_text("amount=", timeout=60 * SECONDS)
         page.keyboard.press("Escape")
+        self.show()
+
+    def show(self):
+        """Scroll to the panel; JupyterLab draws again what had left the screen."""
         self.panel.scroll_into_view_if_needed()
+        expect(self.panel.locator("code")).to_contain_text("amount=")
+        self.settle()
 
     def start(self, code):
         """Run code in a new cell at the end, without waiting for it."""
@@ -101,7 +107,7 @@ class Notebook:
             "ANSWER", timeout=120 * SECONDS
         )
         text = answer.inner_text()
-        self.panel.scroll_into_view_if_needed()
+        self.show()
         return json.loads(text.partition("ANSWER")[2])
 
     @property

@@ -390,6 +390,11 @@ def test_viewers_without_widgets_get_text_and_a_picture(conv1):
     assert same(before, snapshot(conv1))
 
 
+@pytest.mark.parametrize(("make", "name"), LAYERS)
+def test_every_layer_has_a_picture(make, name):
+    assert MaskExplorer(make(), name)._png().startswith(b"\x89PNG")
+
+
 def test_names_reach_the_code_as_python(conv1):
     model = nn.Module()
     model.add_module('<img src=x onerror="alert(1)">', conv1)
