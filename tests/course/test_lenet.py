@@ -37,6 +37,17 @@ def test_the_parameters_are_those_of_the_paper_in_todays_form() -> None:
     assert [sum(p.numel() for p in layer.parameters()) for layer in layers] == by_hand
 
 
+def test_the_way_through_the_layers_is_that_of_the_docstring() -> None:
+    torch.manual_seed(0)
+    model = LeNet()
+    by_hand = nn.Sequential(
+        *(model.conv1, nn.ReLU(), nn.MaxPool2d(2), model.conv2, nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), model.fc1, nn.ReLU(), model.fc2, nn.ReLU(), model.fc3),
+    )
+    images = torch.randn(5, 1, 32, 32)
+    assert torch.allclose(model(images), by_hand(images))
+
+
 def test_logits_are_neither_clipped_nor_normalised() -> None:
     torch.manual_seed(0)
     logits = LeNet()(torch.randn(20, 1, 32, 32))

@@ -133,6 +133,8 @@ def test_colours_are_symmetrical_about_zero_and_the_bar_says_how_far() -> None:
     figure = plot_weights(linear([[0.1, 0.2, -0.4]]))
     texts = [label.get_text() for label in figure.axes[1].get_xticklabels()]
     assert texts == ["−0.4", "0", "+0.4"]
+    assert is_plain(cell(figure, 1, 0), RAMP[3])  # 0.2 is half-way from 0 to the largest
+    assert is_plain(cell(figure, 2, 0), RAMP[0])
 
 
 def legend(figure: Heatmap) -> list[str]:
@@ -227,6 +229,8 @@ def complex_linear() -> nn.Module:
          "Linear has no tensor 'bias'; it has weight"),
         (LeNet(), "weight", AttributeError, "LeNet has no tensor 'weight'; plot one of its layers"),
         (nn.LazyLinear(2), "weight", ValueError, "'weight' of LazyLinear has no values to draw"),
+        (nn.Linear(3, 2, device="meta"), "weight", ValueError,
+         "'weight' of Linear has no values to draw"),
         (complex_linear(), "weight", TypeError, "'weight' is complex"),
     ],
 )  # fmt: skip

@@ -105,6 +105,30 @@ def test_frozen_parameters_stay_frozen(few: Digits) -> None:
     assert torch.equal(model.conv1.weight, before)
 
 
+def test_every_image_is_seen_once_in_an_epoch_and_batches_are_shifted_a_little(few: Digits) -> None:
+    model, batches = lenet(), []
+    model.register_forward_pre_hook(
+        lambda module, inputs: batches.append(inputs[0]) if module.training else None
+    )
+    fit(model, few, epochs=1)
+    near = range(-3, 4)
+    seen, shifts = [], set()
+    for batch in batches:
+        for down, right in ((y, x) for y in near for x in near):
+            back = batch.roll((-down, -right), dims=(2, 3))
+            found = [
+                number
+                for image in back
+                for number, original in enumerate(few.train_images)
+                if torch.equal(image, original)
+            ]
+            if found:
+                seen += found
+                shifts.add((down, right))
+    assert sorted(seen) == list(range(128))
+    assert len(shifts) > 1
+
+
 class Moody(nn.Module):
     """Notes the mode it is called in; one part was put into evaluation mode by hand."""
 
@@ -193,6 +217,11 @@ def test_the_bar_leaves_nothing_behind(
     [
         ({"model": "lenet"}, TypeError, "model must be a torch.nn.Module, but got str"),
         ({"model": nn.ReLU()}, ValueError, "the model has no parameter that requires a gradient"),
+        (
+            {"model": lenet().requires_grad_(False)},
+            ValueError,
+            "the model has no parameter that requires a gradient",
+        ),
         ({"digits": (1, 2)}, TypeError, r"digits must be what load_digits\(\) or load_mnist\(\)"),
         ({"epochs": 0}, ValueError, "epochs must be 1 or more, but got 0"),
         ({"epochs": 1.5}, TypeError, "epochs must be a whole number, but got 1.5"),
