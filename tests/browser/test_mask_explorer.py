@@ -267,7 +267,7 @@ def test_a_busy_kernel_does_not_hold_the_slider(page, small):
     notebook.panel.get_by_role("button", name="count").click()
     notebook.settle()
     assert notebook.amount() == str(pruned)
-    notebook.handle.focus()
+    page.get_by_role("slider", name="amount as a count").focus()
     page.keyboard.press("ArrowLeft")
     notebook.settle()
     assert notebook.amount() == str(pruned - 1)

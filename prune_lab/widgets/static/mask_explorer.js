@@ -97,6 +97,7 @@ function render({ model, el }) {
     swatch.classList.toggle("prune-lab-plain", tooSmallToHatch(heatmap.layout));
     heatmap.draw(count, marked, colours);
     describe(count);
+    nameControls();
   }
 
   function takeData() {
@@ -182,7 +183,10 @@ function render({ model, el }) {
     message.classList.toggle("prune-lab-failed", model.get("failed"));
   }
 
-  /** ipywidgets gives its slider's handle a role but no name. */
+  /**
+   * ipywidgets gives its slider's handle a role but no name. Done at each drawing, for the front
+   * end may build the controls after the picture, and builds a slider anew when it is shown.
+   */
   function nameControls() {
     const panel = el.closest(".prune-lab");
     panel?.setAttribute("role", "group");
@@ -198,13 +202,13 @@ function render({ model, el }) {
     "change:values change:order change:shape change:title change:ramp": takeData,
     "change:count change:fraction change:unit change:code change:name change:dim": redraw,
     "change:message change:failed": takeMessage,
-    "change:unit": () => setTimeout(nameControls),
+    "change:unit": () => setTimeout(nameControls), // once the other slider is there
   };
   for (const [events, react] of Object.entries(changes)) model.on(events, react);
   takeData();
   takeMessage();
 
-  const resized = new ResizeObserver(() => { nameControls(); redraw(); });
+  const resized = new ResizeObserver(redraw);
   resized.observe(figure);
   const stopTheme = onThemeChange(figure, () => { colours = null; redraw(); });
 
