@@ -57,10 +57,10 @@ def load_digits() -> Digits:
 def load_mnist() -> Digits:
     """MNIST: 60,000 digits to train with and 10,000 to test with, downloaded on the first call.
 
-    scikit-learn's ``fetch_openml`` gets the set "mnist_784", version 1, from
-    openml.org, compares its MD5 sum with the published one and keeps it in
-    ``~/scikit_learn_data`` for the next time. What arrives is checked again here: 70,000 images of
-    784 pixels from 0 to 255, and in the last 10,000 each digit as often as in LeCun's own test
+    scikit-learn's ``fetch_openml`` gets the set "mnist_784", version 1, from openml.org, compares
+    its MD5 sum with the published one and keeps it in ``~/scikit_learn_data`` for the next time;
+    reading it takes some 20 seconds each time. What arrives is checked again here: 70,000 images
+    of 784 pixels from 0 to 255, and in the last 10,000 each digit as often as in LeCun's own test
     file. The 28x28 pixels get a border of two pixels of background, as LeCun et al. did to reach
     32x32. The split is the official one.
 
