@@ -111,6 +111,15 @@ def test_every_dim_and_norm(conv1, dim, n):
     assert torch.equal(explorer.mask, expected)
 
 
+def test_the_default_seed_is_not_the_one_that_made_the_weights():
+    torch.manual_seed(0)
+    conv1 = nn.Conv2d(1, 6, 5)
+    pruned = MaskExplorer(conv1, technique="random_unstructured", amount=45).mask == 0
+    kept_values, pruned_values = conv1.weight[~pruned], conv1.weight[pruned]
+    # With the same seed for both, random pruning takes exactly the largest weights.
+    assert pruned_values.min() < kept_values.max()
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
 @pytest.mark.parametrize("technique", ["random_unstructured", "random_structured"])
 def test_seed_gives_torchs_own_mask(conv1, technique, seed):
