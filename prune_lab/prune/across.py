@@ -64,7 +64,8 @@ def global_unstructured(
         together = torch.cat([score.reshape(-1) for score in scores])
         vector = method.compute_mask(together, default_mask=torch.ones_like(together))
         pieces = vector.split([score.numel() for score in scores])
-        kept = [piece.view(score.shape) for piece, score in zip(pieces, scores, strict=True)]
+        # Cloned, or each layer's mask would keep the whole network's alive.
+        kept = [piece.view(s.shape).clone() for piece, s in zip(pieces, scores, strict=True)]
     masks = []
     for orig, old, part, new in zip(chosen.origs, chosen.masks, left, kept, strict=True):
         if old is None:
@@ -144,6 +145,7 @@ class _Chosen:
         self.origs: list[Tensor] = []
         self.scores: list[Tensor] = []
         self.masks: list[Tensor | None] = []
+        self._dtypes: list[torch.dtype] = []
         seen = set()
         for place in parameters:
             module, name = _checked_pair(caller, place)
@@ -163,6 +165,7 @@ class _Chosen:
             self.origs.append(orig.detach())
             self.scores.append(score.detach())
             self.masks.append(mask)
+            self._dtypes.append(orig.dtype)
         if not self.places:
             raise ValueError(f"{caller}: parameters is empty; there is nothing to prune")
         kinds = {score.dtype for score in self.scores}
@@ -175,10 +178,11 @@ class _Chosen:
     def prune(self, masks: list[Tensor]) -> None:
         """Put the masks on, all or none."""
         for done, (module, name) in enumerate(self.places):
-            method = CustomFromMask(masks[done])
+            mask = masks[done].to(self._dtypes[done])  # whatever dtype the scores had
+            method = CustomFromMask(mask)
             method.mask = None  # the module's buffer will hold it
             try:
-                put_on(method, module, name, masks[done])
+                put_on(method, module, name, mask)
             except Exception:
                 for earlier in self.places[:done]:
                     undo(*earlier)
