@@ -685,12 +685,11 @@ def memory_of_a_mask(prune: Prune) -> None:
 @defect(10)
 def memory_after_global(prune: Prune) -> None:
     """So does each layer after global pruning: no mask of the whole model hides in a hook."""
-    net = nn.Sequential(*(nn.Linear(_SIDE, _SIDE, bias=False) for _ in range(4)))
-    prune.global_unstructured(
-        [(layer, "weight") for layer in net], prune.L1Unstructured, amount=0.5
-    )
-    for layer in net:
-        _assert_small(layer)
+    for technique in (prune.L1Unstructured, prune.RandomUnstructured):
+        net = nn.Sequential(*(nn.Linear(_SIDE, _SIDE, bias=False) for _ in range(4)))
+        prune.global_unstructured([(layer, "weight") for layer in net], technique, amount=0.5)
+        for layer in net:
+            _assert_small(layer)
 
 
 @defect(10)
