@@ -145,7 +145,6 @@ class _Chosen:
         self.origs: list[Tensor] = []
         self.scores: list[Tensor] = []
         self.masks: list[Tensor | None] = []
-        self._dtypes: list[torch.dtype] = []
         seen = set()
         for place in parameters:
             module, name = _checked_pair(caller, place)
@@ -165,7 +164,6 @@ class _Chosen:
             self.origs.append(orig.detach())
             self.scores.append(score.detach())
             self.masks.append(mask)
-            self._dtypes.append(orig.dtype)
         if not self.places:
             raise ValueError(f"{caller}: parameters is empty; there is nothing to prune")
         kinds = {score.dtype for score in self.scores}
@@ -178,11 +176,10 @@ class _Chosen:
     def prune(self, masks: list[Tensor]) -> None:
         """Put the masks on, all or none."""
         for done, (module, name) in enumerate(self.places):
-            mask = masks[done].to(self._dtypes[done])  # whatever dtype the scores had
-            method = CustomFromMask(mask)
+            method = CustomFromMask(masks[done])
             method.mask = None  # the module's buffer will hold it
             try:
-                put_on(method, module, name, mask)
+                put_on(method, module, name, masks[done])
             except Exception:
                 for earlier in self.places[:done]:
                     undo(*earlier)
