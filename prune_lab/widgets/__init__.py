@@ -1,5 +1,6 @@
 """Widgets for JupyterLab, Notebook, VS Code and Colab: one file per widget."""
 
 from prune_lab.widgets.mask_explorer import MaskExplorer
+from prune_lab.widgets.module_inspector import ModuleInspector
 
-__all__ = ["MaskExplorer"]
+__all__ = ["MaskExplorer", "ModuleInspector"]

@@ -1,0 +1,89 @@
+"""Slow work beside the kernel: step by step in a thread, and quickly stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+class Background:
+    """Runs one piece of work at a time; a new one takes the place of the old.
+
+    >>> found = []
+    >>> work = Background()
+    >>> work.start((n * n for n in range(4)), found.append)
+    >>> work.wait()
+    >>> found
+    [0, 1, 4, 9]
+    """
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._go_on = threading.Event()
+        self._go_on.set()
+        self._reporting = threading.RLock()  # what is reported may itself start something new
+        self._thread: threading.Thread | None = None
+
+    def start(
+        self,
+        steps: Iterable[T],
+        report: Callable[[T], object],
+        failed: Callable[[Exception], object] | None = None,
+    ) -> None:
+        """Go through ``steps`` in a thread and hand each result to ``report``, also in that thread.
+
+        Args:
+            steps: usually a generator. It must not touch what the reader's cells change: copy
+                the model before.
+            report: is never called after :meth:`cancel`, or after the next :meth:`start`.
+            failed: gets the exception that ``steps`` or ``report`` raised; None drops it.
+        """
+        self.cancel()
+        stop = self._stop = threading.Event()
+
+        def run() -> None:
+            torch.set_num_threads(1)  # this thread's share: the reader's cells keep the others
+            try:
+                for result in steps:
+                    self._go_on.wait()
+                    with self._reporting:
+                        if stop.is_set():
+                            return
+                        report(result)
+            except Exception as error:
+                with self._reporting:
+                    if failed is not None and not stop.is_set():
+                        failed(error)
+
+        self._thread = threading.Thread(target=run, name="prune-lab", daemon=True)
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Stop after the present step; nothing more is reported."""
+        with self._reporting:
+            self._stop.set()
+        self._go_on.set()
+
+    def pause(self) -> None:
+        """Hold the work after the present step."""
+        self._go_on.clear()
+
+    def resume(self) -> None:
+        """Let held work go on."""
+        self._go_on.set()
+
+    @property
+    def running(self) -> bool:
+        """Whether there is work that is neither finished nor cancelled."""
+        alive = self._thread is not None and self._thread.is_alive()
+        return alive and not self._stop.is_set()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the work is done, at most so long."""
+        if self._thread is not None:
+            self._thread.join(seconds)
