@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser import chromium
+from tests.browser.notebook import SECONDS
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 # Tests may run as root (no sandbox then) and in a closed network (no calls home).
@@ -63,6 +64,38 @@ def browser(chromium_path: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Leave on the test whether it failed, for the page's fixture to see."""
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture
+def page(
+    browser: Browser, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    """A fresh page; a test that fails leaves its last screenshot and its trace in tmp_path."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.tracing.start(screenshots=True, snapshots=True)
+    page = context.new_page()
+    page.set_default_timeout(60 * SECONDS)
+    errors: list[object] = []
+    page.on("pageerror", errors.append)
+    yield page
+    if request.node.stash.get(_FAILED, False) or errors:
+        page.screenshot(path=tmp_path / "last.png")
+        context.tracing.stop(path=tmp_path / "trace.zip")  # playwright show-trace opens it
+        print(f"screenshot and trace: {tmp_path}")
+    context.close()
+    assert errors == []
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ function render({ model, el }) {
     frame = 0;
     const width = figure.clientWidth - 32; // less the padding
     if (width <= 0) return; // not on the screen; the resize observer will call again
-    colours ||= themeColours(figure, swatch);
+    colours ||= themeColours(figure);
     heatmap.fit(width, TALLEST, devicePixelRatio);
     const count = Math.min(model.get("count"), units);
     swatch.classList.toggle("prune-lab-plain", tooSmallToHatch(heatmap.layout));

@@ -20,17 +20,14 @@ export function rgb(hex) {
 }
 
 /** The colours that the style sheet works out for this theme, as a canvas can use them. */
-export function themeColours(panel, swatch) {
+export function themeColours(panel) {
   const own = getComputedStyle(panel);
-  const { backgroundColor } = getComputedStyle(swatch);
+  const named = (name) => own.getPropertyValue(`--pl-${name}`);
   return {
     ink: own.color,
     panel: own.backgroundColor,
-    soft: own.getPropertyValue("--pl-soft"),
     font: own.fontFamily,
-    grey: own.getPropertyValue("--pl-grey"),
-    pruned: backgroundColor,
-    hatch: own.getPropertyValue("--pl-hatch"),
+    ...Object.fromEntries(["soft", "grey", "pruned", "hatch", "accent", "line", "well"].map((name) => [name, named(name)])),
   };
 }
 

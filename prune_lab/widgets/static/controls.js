@@ -1,0 +1,77 @@
+// The controls of every panel: a menu, a switch, a slider, a button, each with its label. They are
+// the browser's own elements, so keyboard, focus and screen readers work as everywhere.
+
+import { element } from "./panel.js";
+
+// JupyterLab would take arrow keys and letters for its own commands.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
+/** A menu. `set(options, value)` fills it: options are `{ value, label }`. */
+export function menu(label, choose) {
+  const select = element("select", OWN_KEYS);
+  const field = element("label", { class: "prune-lab-field" }, label, select);
+  select.addEventListener("change", () => choose(select.value));
+  return {
+    field,
+    set(options, value) {
+      select.replaceChildren(...options.map((option) => element("option", { value: option.value }, option.label)));
+      select.value = String(value);
+    },
+  };
+}
+
+/** A switch between a few choices, each `{ value, label, title }`, all of them in sight. */
+export function switcher(label, choices, choose) {
+  const name = `pl-${crypto.randomUUID()}`;
+  const radios = choices.map(({ value, label: text, title = text }) => {
+    const input = element("input", { type: "radio", name, value, ...OWN_KEYS });
+    input.addEventListener("change", () => choose(value));
+    return { value, input, box: element("label", { title }, input, element("span", {}, text)) };
+  });
+  const field = element("div", { class: "prune-lab-field prune-lab-switch", role: "radiogroup", "aria-label": label },
+    element("span", {}, label), element("span", { class: "prune-lab-choices" }, ...radios.map(({ box }) => box)));
+  return {
+    field,
+    set(value) {
+      for (const radio of radios) radio.input.checked = radio.value === value;
+    },
+  };
+}
+
+/** A slider. `set({ min, max, step, value, text, disabled })` moves it; `text` is its readout. */
+export function slider(label, move) {
+  const input = element("input", { type: "range", ...OWN_KEYS });
+  const readout = element("output");
+  const field = element("label", { class: "prune-lab-field prune-lab-slider" }, element("span", {}, label), input, readout);
+  input.addEventListener("input", () => move(Number(input.value)));
+  return {
+    field,
+    input,
+    set({ min = 0, max, step, value, text, disabled = false }) {
+      // The range before the value, or the browser would clip it to the old range.
+      Object.assign(input, { min, max, step, disabled });
+      if (Number(input.value) !== value) input.value = value;
+      readout.textContent = text;
+      input.setAttribute("aria-valuetext", text);
+      input.style.setProperty("--pl-fill", max > min ? (value - min) / (max - min) : 0);
+    },
+  };
+}
+
+/** A whole number to type in. */
+export function numberBox(label, min, max, enter) {
+  const input = element("input", { type: "number", min, max, step: 1, ...OWN_KEYS });
+  const field = element("label", { class: "prune-lab-field" }, label, input);
+  input.addEventListener("change", () => {
+    if (input.checkValidity() && input.value !== "") enter(Number(input.value));
+    else input.reportValidity();
+  });
+  return { field, set(value) { if (document.activeElement !== input) input.value = value; } };
+}
+
+/** A button; the one that matters most is `primary`. */
+export function button(label, press, primary = false) {
+  const made = element("button", { type: "button", class: `prune-lab-button${primary ? " prune-lab-primary" : ""}` }, label);
+  made.addEventListener("click", press);
+  return made;
+}
