@@ -1,0 +1,69 @@
+"""What would it cost? Values are tried on a copy of the model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from prune_lab.training import evaluate
+from prune_lab.widgets.parameters import clean
+
+
+class Trial:
+    """A copy of a model, as it is now, on which other values of some parameters are tried.
+
+    Args:
+        model: is copied, and left alone from then on.
+        data: ends in images and labels: ``load_digits()``, whose test part comes last, or a pair
+            of tensors.
+
+    Raises:
+        TypeError: ``data`` does not end in two tensors.
+
+    >>> from prune_lab.data import load_digits
+    >>> from prune_lab.lenet import LeNet
+    >>> model = LeNet()
+    >>> trial = Trial(model, load_digits())
+    >>> trial.accuracy({"fc3.weight": torch.zeros(10, 84), "fc3.bias": torch.eye(10)[7]})
+    0.1
+    """
+
+    def __init__(self, model: nn.Module, data: Sequence[Tensor]) -> None:
+        pair = data[-2:] if isinstance(data, Sequence) else ()
+        if len(pair) < 2 or not all(isinstance(part, Tensor) for part in pair):
+            raise TypeError(
+                "data should be what load_digits() returns, or a pair of tensors: images and labels"
+            )
+        self.images, self.labels = pair
+        self._model = clean(copy.deepcopy(model)).eval()
+
+    def accuracy(self, values: Mapping[str, Tensor]) -> float:
+        """Return the accuracy, 0 to 1, with these values in place of the model's own.
+
+        Args:
+            values: by unpruned parameter name, such as ``"conv1.weight"``; the shape of each.
+        """
+        with self._with(values) as model:
+            return evaluate(model, self.images, self.labels)
+
+    def logits(self, values: Mapping[str, Tensor], images: Tensor) -> Tensor:
+        """Return what the model answers to ``images`` with these values in place of its own."""
+        with self._with(values) as model, torch.no_grad():
+            answer: Tensor = model(images)
+            return answer
+
+    @contextmanager
+    def _with(self, values: Mapping[str, Tensor]) -> Iterator[nn.Module]:
+        parameters = dict(self._model.named_parameters())
+        own = {name: parameters[name].data for name in values}
+        try:
+            for name, tensor in values.items():
+                parameters[name].data = tensor.to(own[name])
+            yield self._model
+        finally:
+            for name, tensor in own.items():
+                parameters[name].data = tensor
