@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import weakref
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -117,6 +117,33 @@ class ModuleReport(_Shown):
             )
         return ModuleDifference(self, after)
 
+    def pairs(self, after: ModuleReport) -> Iterator[tuple[TensorEntry | None, TensorEntry | None]]:
+        """Return each tensor beside what it is in the report `after`: in its order, then the gone.
+
+        None stands for what is gone, or was not there. A renamed tensor is one pair.
+
+        >>> layer = nn.Linear(3, 2)
+        >>> before = inspect_module(layer)
+        >>> layer.bias = None
+        >>> layer.register_buffer("ones", torch.ones(2))
+        >>> for was, now in before.pairs(inspect_module(layer)):
+        ...     print(was and was.name, "->", now and now.name)
+        weight -> weight
+        None -> ones
+        bias -> None
+        """
+        old = {(t.kind, t.name): t for t in self.tensors}
+        new = {(t.kind, t.name): t for t in after.tensors}
+        gone = {key: t for key, t in old.items() if key not in new}
+        objects = {(t.kind, id(t._tensor())): t for t in gone.values() if t._tensor() is not None}
+        for key, now in new.items():
+            was = old.get(key) or _earlier(now, gone, objects.get((now.kind, id(now._tensor()))))
+            if was is not None:
+                gone.pop((was.kind, was.name), None)
+            yield was, now
+        for left in gone.values():
+            yield left, None
+
     def __sub__(self, before: object) -> ModuleDifference:
         return before.compare(self) if isinstance(before, ModuleReport) else NotImplemented
 
@@ -169,13 +196,16 @@ class ModuleDifference(_Shown):
             yield ("", "kind", "name", "details"), rows
 
 
-def inspect_module(module: nn.Module) -> ModuleReport:
+def inspect_module(module: nn.Module, known: ModuleReport | None = None) -> ModuleReport:
     """Report the parameters, buffers, plain tensors and hooks of `module`, as they are now.
 
     Each tensor has its shape, dtype, smallest and largest value, number of zeros and
     requires_grad; each hook its kind and its function's or class's name. What lies in submodules
     has the dotted name that ``named_parameters()`` gives it. A report shows itself as a table in
     Jupyter and as text elsewhere. It keeps no values, and stays as it is when the module changes.
+
+    To look again at a large module, hand over the report that is `known`: what has the same
+    values as there is not counted again.
 
     Raises TypeError when `module` is no ``torch.nn.Module``.
 
@@ -208,10 +238,23 @@ def inspect_module(module: nn.Module) -> ModuleReport:
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be a torch.nn.Module, but got {type(module).__name__}")
-    title = type(module).__name__
-    if not list(module.children()):
-        title += f"({module.extra_repr()})"
-    return ModuleReport(title, _tensors(module), _hooks(module))
+    old = {} if known is None else {(t.kind, t.name): t for t in known.tensors}
+    return ModuleReport(describe(module), _tensors(module, old), _hooks(module))
+
+
+def describe(module: nn.Module) -> str:
+    """Return the module's class, and its options where nothing lies inside it.
+
+    >>> describe(nn.Linear(3, 2)), describe(nn.Sequential(nn.Linear(3, 2)))
+    ('Linear(in_features=3, out_features=2, bias=True)', 'Sequential')
+    """
+    name = type(module).__name__
+    if list(module.children()):
+        return name
+    try:
+        return f"{name}({module.extra_repr()})"
+    except Exception:  # it is the module's own code, and asks for what may have been deleted
+        return name
 
 
 # --- What is there -------------------------------------------------------------------------------
@@ -231,7 +274,9 @@ _HOOKS = {
 }
 
 
-def _tensors(module: nn.Module) -> Iterator[TensorEntry]:
+def _tensors(
+    module: nn.Module, known: Mapping[tuple[str, str], TensorEntry]
+) -> Iterator[TensorEntry]:
     for path, part in module.named_modules():
         owned: dict[str, Mapping[str, object]] = {
             "parameter": part._parameters,
@@ -241,21 +286,34 @@ def _tensors(module: nn.Module) -> Iterator[TensorEntry]:
         for kind, tensors in owned.items():
             for name, tensor in tensors.items():
                 if isinstance(tensor, Tensor):
-                    yield _entry(kind, f"{path}.{name}" if path else name, tensor)
+                    full = f"{path}.{name}" if path else name
+                    yield _entry(kind, full, tensor, known.get((kind, full)))
 
 
-def _entry(kind: str, name: str, tensor: Tensor) -> TensorEntry:
+def _entry(kind: str, name: str, tensor: Tensor, known: TensorEntry | None) -> TensorEntry:
     # A lazy module has no shapes before its first call, the meta device never has values.
     values = None if is_lazy(tensor) or tensor.is_meta else _plain(tensor)
+    shape = None if is_lazy(tensor) else tuple(tensor.shape)
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    fingerprint = "" if values is None else _fingerprint(values)
+    if known is not None and (known.shape, known.dtype, known.fingerprint) == (
+        shape,
+        dtype,
+        fingerprint,
+    ):
+        numbers, zeros = known.range, known.zeros
+    else:
+        numbers = "" if values is None else _range(values)
+        zeros = None if values is None else _zeros(values)
     return TensorEntry(
         kind=kind,
         name=name,
-        shape=None if is_lazy(tensor) else tuple(tensor.shape),
-        dtype=str(tensor.dtype).removeprefix("torch."),
-        range="" if values is None else _range(values),
-        zeros=None if values is None else int((values == 0).sum()),
+        shape=shape,
+        dtype=dtype,
+        range=numbers,
+        zeros=zeros,
         requires_grad=tensor.requires_grad,
-        fingerprint="" if values is None else _fingerprint(values),
+        fingerprint=fingerprint,
         _tensor=weakref.ref(tensor),
     )
 
@@ -271,16 +329,26 @@ def _plain(tensor: Tensor) -> Tensor:
 def _range(values: Tensor) -> str:
     if values.numel() == 0 or values.is_complex():
         return ""
-    if values.dtype.itemsize == 1 and values.dtype.is_floating_point:
-        values = values.float()  # torch finds no minimum among 8-bit floats
+    values = _countable(values)
     low, high = values.min().item(), values.max().item()
     return _number(low) if low == high else f"{_number(low)} to {_number(high)}"
 
 
+def _zeros(values: Tensor) -> int:
+    return values.numel() - int(_countable(values).count_nonzero())
+
+
+def _countable(values: Tensor) -> Tensor:
+    """The values in a type that torch can compare: it finds no minimum among 8-bit floats."""
+    eight_bits = values.dtype.itemsize == 1 and values.dtype.is_floating_point
+    return values.float() if eight_bits else values
+
+
 def _fingerprint(values: Tensor) -> str:
-    # The raw bytes: NumPy does not know every dtype, and NaN is not equal to itself.
-    raw = values.reshape(-1).view(torch.uint8).numpy().data
-    return hashlib.blake2b(raw, digest_size=16).hexdigest()
+    # The raw bytes: NumPy does not know every dtype, and NaN is not equal to itself. A widget asks
+    # after every cell, so the hash must be quick: nobody forges weights, an accident meets it once
+    # in four thousand million times.
+    return f"{zlib.crc32(values.reshape(-1).view(torch.uint8).numpy().data):08x}"
 
 
 def _number(value: float) -> str:
@@ -306,33 +374,35 @@ def _name(hook: object) -> str:
 
 
 def _tensor_changes(before: ModuleReport, after: ModuleReport) -> Iterator[Change]:
-    old = {(t.kind, t.name): t for t in before.tensors}
-    new = {(t.kind, t.name): t for t in after.tensors}
-    gone = [t for key, t in old.items() if key not in new]
-    added = [t for key, t in new.items() if key not in old]
-    for was in list(gone):
-        now = next((t for t in added if _is_renamed(was, t)), None)
-        if now is not None:
-            gone.remove(was)
-            added.remove(now)
+    found: dict[str, list[Change]] = {"renamed": [], "gone": [], "added": [], "changed": []}
+
+    def note(what: str, entry: TensorEntry, name: str, details: str) -> None:
+        found[what].append(Change(what, entry.kind, name, details))
+
+    for was, now in before.pairs(after):
+        if was is None or now is None:
+            what, entry = ("gone", was) if was is not None else ("added", now)
+            assert entry is not None  # one of a pair is always there
+            note(what, entry, entry.name, _summary(entry))
+        elif was.name != now.name:
             details = _what_differs(was, now) or f"the same {_count(now)} values"
-            yield Change("renamed", now.kind, f"{was.name} -> {now.name}", details)
-    for was in gone:
-        yield Change("gone", was.kind, was.name, _summary(was))
-    for now in added:
-        yield Change("added", now.kind, now.name, _summary(now))
-    for key in [key for key in old if key in new]:
-        if details := _what_differs(old[key], new[key]):
-            yield Change("changed", new[key].kind, new[key].name, details)
+            note("renamed", now, f"{was.name} -> {now.name}", details)
+        elif details := _what_differs(was, now):
+            note("changed", now, now.name, details)
+    for changes in found.values():
+        yield from changes
 
 
-def _is_renamed(was: TensorEntry, now: TensorEntry) -> bool:
-    """The same tensor object under another name, or, in a copy, torch's name for a pruned one."""
-    if was.kind != now.kind:
-        return False
-    same = was._tensor() is not None and was._tensor() is now._tensor()
-    pruned_or_back = now.name == f"{was.name}_orig" or was.name == f"{now.name}_orig"
-    return same or (was.kind == "parameter" and was.shape == now.shape and pruned_or_back)
+def _earlier(
+    now: TensorEntry, gone: Mapping[tuple[str, str], TensorEntry], same: TensorEntry | None
+) -> TensorEntry | None:
+    """What `now` was called before: torch's names of a pruned parameter, or the `same` object."""
+    if now.kind == "parameter":
+        for name in (now.name.removesuffix("_orig"), f"{now.name}_orig"):
+            was = gone.get((now.kind, name))
+            if was is not None and was.shape == now.shape:
+                return was
+    return same if same is not None and (same.kind, same.name) in gone else None
 
 
 def _what_differs(was: TensorEntry, now: TensorEntry) -> str:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.utils.prune as torch_prune
 from torch import Tensor, nn
 
-from prune_lab import prune
+from prune_lab import inspection, prune
 from prune_lab.inspection import ModuleDifference, ModuleReport, inspect_module
 from prune_lab.lenet import LeNet
 
@@ -151,6 +151,28 @@ def test_looking_changes_nothing() -> None:
     assert torch.equal(torch.get_rng_state(), random)
 
 
+def test_looking_again_counts_only_what_has_other_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LeNet()
+    known = inspect_module(model)
+    with torch.no_grad():
+        model.fc3.bias.data.zero_()  # through .data torch's own version counter does not see it
+    expected = inspect_module(model)
+    counted = []
+    count = inspection._zeros
+    monkeypatch.setattr(
+        inspection, "_zeros", lambda values: counted.append(values) or count(values)
+    )
+    again = inspect_module(model, known)
+    assert again.tensors == expected.tensors
+    assert [tuple(values.shape) for values in counted] == [(10,)]
+
+
+def test_a_module_that_cannot_describe_itself_is_inspected_under_its_class() -> None:
+    layer = nn.Linear(3, 2)
+    del layer.bias
+    assert inspect_module(layer).module == "Linear"
+
+
 @pytest.mark.parametrize("other", [None, "conv1", torch.zeros(3), nn.Linear])
 def test_only_a_module_can_be_inspected(other: Any) -> None:
     with pytest.raises(TypeError, match=r"^module must be a torch\.nn\.Module, but got "):
@@ -219,6 +241,18 @@ def test_a_renamed_parameter_is_recognised_by_identity() -> None:
     layer.kernel = layer.weight
     del layer.weight
     assert changes(inspect_module(layer) - before) == [("renamed", "parameter", "weight -> kernel")]
+
+
+def test_tied_parameters_are_renamed_each_to_its_own() -> None:
+    model = nn.ModuleDict({"a": nn.Linear(3, 3, bias=False), "b": nn.Linear(3, 3, bias=False)})
+    model["b"].weight = model["a"].weight
+    before = inspect_module(model)
+    for layer in model.values():
+        prune.identity(layer, "weight")
+    assert changes(inspect_module(model) - before)[:2] == [
+        ("renamed", "parameter", "a.weight -> a.weight_orig"),
+        ("renamed", "parameter", "b.weight -> b.weight_orig"),
+    ]
 
 
 def test_another_parameter_of_the_same_shape_is_not_taken_for_a_renamed_one() -> None:
