@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import nn
+
+_WIDGETS = Path(__file__).parent
 
 
 def expression_for(module: nn.Module, namespace: Mapping[str, object]) -> str | None:
@@ -33,12 +37,22 @@ def expression_for(module: nn.Module, namespace: Mapping[str, object]) -> str | 
     for name, value in named.items():
         for path, child in value.named_modules():
             if child is module:
-                return f"{name}{_access(path)}"
+                return f"{name}{access(path)}"
     return None
 
 
-def _access(path: str) -> str:
+def callers_name(module: nn.Module) -> str | None:
+    """Return how the code that makes a widget calls ``module``, None if it has no name there."""
+    frame = inspect.currentframe()
+    while frame is not None and Path(frame.f_code.co_filename).parent == _WIDGETS:
+        frame = frame.f_back
+    return None if frame is None else expression_for(module, {**frame.f_globals, **frame.f_locals})
+
+
+def access(path: str) -> str:
     """Turn a dotted path into code; parts such as ``0`` are no attribute names in Python."""
+    if not path:
+        return ""
     if all(part.isidentifier() for part in path.split(".")):
         return f".{path}"
     quoted = path.replace("\\", "\\\\").replace('"', '\\"')

@@ -126,7 +126,7 @@ def rank(
     """
     # A pruned entry has no say: neither in a channel's norm nor in the group's order.
     scores = {
-        name: tensor if masks.get(name) is None else tensor.where(masks[name] != 0, 0)
+        name: tensor if (mask := masks.get(name)) is None else tensor.where(mask != 0, 0)
         for name, tensor in values.items()
     }
     method = technique.method(**options)
@@ -142,7 +142,7 @@ def rank(
     return Ranking({name: _asked(technique.method, score, masks.get(name), steps, seed)}, steps)
 
 
-def _ranks(method: type) -> bool:
+def _ranks(method: Any) -> bool:
     """Tell whether the method's ``order`` says all: a subclass may mask in a way of its own."""
     return hasattr(method, "order") and method.compute_mask.__module__.startswith(prune.__name__)
 
@@ -153,7 +153,7 @@ def _ranked_together(
     masks: Mapping[str, Tensor | None],
 ) -> Ranking:
     present = [
-        torch.ones_like(score) if masks.get(name) is None else masks[name]
+        torch.ones_like(score) if (mask := masks.get(name)) is None else mask
         for name, score in scores.items()
     ]
     order = prune.pruning_order(
@@ -217,21 +217,20 @@ def own(method: type[prune.BasePruningMethod]) -> Technique:
     """
     if not (isinstance(method, type) and issubclass(method, torch_prune.BasePruningMethod)):
         raise TypeError(f"technique should be a name or a BasePruningMethod, not {method!r}")
+    make: Any = method  # its constructor is the reader's own
     needed = [
         parameter.name
-        for parameter in inspect.signature(method).parameters.values()
+        for parameter in inspect.signature(make).parameters.values()
         if parameter.default is parameter.empty
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
-    takes_amount = "amount" in inspect.signature(method).parameters
+    takes_amount = "amount" in inspect.signature(make).parameters
     if set(needed) - {"amount"}:
         raise TypeError(f"{method.__name__} needs {', '.join(needed)}; a slider can give an amount")
     if not takes_amount:
         return Technique(method.__name__, method, random=True, ways=())
     ways = ("fraction", "count") if _ranks(method) else ("fraction",)
-    return Technique(
-        method.__name__, lambda amount=0: method(amount=amount), random=True, ways=ways
-    )
+    return Technique(method.__name__, lambda amount=0: make(amount=amount), random=True, ways=ways)
 
 
 def literal(value: object) -> str:

@@ -41,7 +41,7 @@ export function switcher(label, choices, choose) {
 /** A slider. `set({ min, max, step, value, text, disabled })` moves it; `text` is its readout. */
 export function slider(label, move) {
   const input = element("input", { type: "range", ...OWN_KEYS });
-  const readout = element("output");
+  const readout = element("span", { class: "prune-lab-readout", "aria-hidden": "true" }); // aria-valuetext says it
   const field = element("label", { class: "prune-lab-field prune-lab-slider" }, element("span", {}, label), input, readout);
   input.addEventListener("input", () => move(Number(input.value)));
   return {

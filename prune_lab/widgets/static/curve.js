@@ -1,7 +1,7 @@
 // Curves of accuracy against amount on a canvas: both from 0 to 1, and a dot on each curve where
 // the sliders stand. All lengths are device pixels.
 
-const MARGIN = { left: 34, right: 14, top: 8, bottom: 22 }; // CSS pixels
+const MARGIN = { left: 42, right: 14, top: 8, bottom: 22 }; // CSS pixels
 // Seen apart in light and dark, also by the colour-blind; the dashes tell them apart in print.
 const PENS = [
   { colour: "#1f7ad1", dash: [] },
@@ -14,6 +14,17 @@ const PENS = [
 
 /** How the curve of this number is drawn; a legend uses the same pen. */
 export const pen = (number) => PENS[number % PENS.length];
+
+/** A short piece of a curve, for a legend. */
+export function swatch(number) {
+  const { colour, dash } = pen(number);
+  const [picture, stroke] = ["svg", "line"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+  const set = (made, attributes) => Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
+  set(picture, { width: 26, height: 10, "aria-hidden": "true" });
+  set(stroke, { x1: 0, x2: 26, y1: 5, y2: 5, stroke: colour, "stroke-width": 3, "stroke-dasharray": dash.join(" ") });
+  picture.append(stroke);
+  return picture;
+}
 
 /** The height of a curve at `x`, between its measured points on a straight line; null outside. */
 export function heightAt(points, x) {
@@ -36,6 +47,11 @@ export function placeOf(x, y, width, height, dpr) {
     left * dpr + x * (width - (left + right) * dpr),
     top * dpr + (1 - y) * (height - (top + bottom) * dpr),
   ];
+}
+
+/** The amount under a pointer, `x` CSS pixels from the left of a canvas `width` of them wide. */
+export function amountAt(x, width) {
+  return (x - MARGIN.left) / (width - MARGIN.left - MARGIN.right);
 }
 
 /**
@@ -73,7 +89,9 @@ export function drawCurves(canvas, curves, width, height, dpr, colours) {
     context.fillText(text, place(x, 0)[0], foot);
   }
 
-  curves.forEach(({ points, at, mark, faint }, number) => {
+  const behind = curves.map((_, number) => number).sort((a, b) => Boolean(curves[b].faint) - Boolean(curves[a].faint));
+  for (const number of behind) {
+    const { points, at, mark, faint } = curves[number];
     const { colour, dash } = pen(number);
     context.globalAlpha = faint ? 0.35 : 1;
     context.strokeStyle = context.fillStyle = colour;
@@ -89,7 +107,7 @@ export function drawCurves(canvas, curves, width, height, dpr, colours) {
       context.strokeStyle = colours.panel;
       context.stroke();
     }
-  });
+  }
   context.globalAlpha = 1;
 }
 

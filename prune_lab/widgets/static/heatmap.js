@@ -44,8 +44,8 @@ function arrangeKernels(shape, width, height, dpr) {
     if (cell < SMALLEST_KERNEL_CELL * dpr) break;
     const total = lines * (label + rows * cell) + (lines - 1) * gap;
     if (total > height) continue;
-    // The largest cells win; then a full last line; then few lines.
-    const score = cell + (filters % across === 0 ? 0.5 : 0);
+    // Large cells win, but a line of kernels less is worth two pixels; then a full last line.
+    const score = cell - 2 * dpr * lines + (filters % across === 0 ? 0.5 : 0);
     if (!best || score >= best.score) best = { across, cell, total, score };
   }
   if (!best) return null;
@@ -254,11 +254,15 @@ export class Heatmap {
     this.pixels = new Uint32Array(this.image.data.buffer);
   }
 
-  /** Draw with `count` units pruned and the cell `marked` framed (-1: none). */
-  draw(count, marked, colours) {
+  /**
+   * Draw with `count` units pruned and the cell `marked` framed (-1: none). The view "masked"
+   * shows the values of kept entries, "weights" those of all, "mask" only what is kept.
+   */
+  draw(count, marked, colours, view) {
     const { context, layout, cells, image } = this;
     const { rows, cols, cellWidth, cellHeight, dpr } = layout;
-    paintCells(this.pixels, layout, this.values, this.colours, this.order, count);
+    const shades = view === "mask" ? this.allOf(colours.accent) : this.colours;
+    paintCells(this.pixels, layout, this.values, shades, this.order, view === "weights" ? -1 : count);
     cells.getContext("2d").putImageData(image, 0, 0);
 
     context.clearRect(0, 0, layout.width, layout.height);
@@ -283,6 +287,18 @@ export class Heatmap {
     context.font = `${Math.round(11 * dpr)}px ${colours.font}`;
     for (const { text, x, y } of layout.labels) context.fillText(text, x, y);
     if (marked >= 0) this.frame(marked, line, colours);
+  }
+
+  /** One colour for every entry, as pixels. */
+  allOf(colour) {
+    if (this.flat?.colour !== colour || this.flat.pixels.length !== this.order.length) {
+      const pen = new OffscreenCanvas(1, 1).getContext("2d");
+      pen.fillStyle = colour;
+      pen.fillRect(0, 0, 1, 1);
+      const [pixel] = new Uint32Array(pen.getImageData(0, 0, 1, 1).data.buffer);
+      this.flat = { colour, pixels: new Uint32Array(this.order.length).fill(pixel) };
+    }
+    return this.flat.pixels;
   }
 
   /** Frame a cell, a dark line in a light one, so that it shows on every colour. */

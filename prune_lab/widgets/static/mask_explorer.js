@@ -1,16 +1,24 @@
-// The picture of MaskExplorer: heatmap, legend, counts and the line of code. It holds the values
-// and the position at which each entry goes, so a slider needs no kernel: pruned means
-// `order < count`.
+// MaskExplorer: controls, heatmap, histogram, bars, accuracy, counts and the line of code. The
+// panel holds the values and the position at which each entry goes, so the slider needs no kernel:
+// pruned means `order < count`. Only a new layer or technique and the accuracy come from Python.
 
 import { countOf, fractionOf, ordinal, pythonFloat } from "./amount.js";
+import { button, menu, numberBox, slider, switcher } from "./controls.js";
+import { drawCurves, heightAt } from "./curve.js";
 import { byBlocks, cellAt, entriesOf, Heatmap, neighbour, tooSmallToHatch } from "./heatmap.js";
+import { binAt, binsOf, drawHistogram, largestPruned, tallyBins, valuesOf } from "./histogram.js";
 import { codeLine, element, numbers, onThemeChange, quietVoice, rgb, themeColours } from "./panel.js";
 
-const FRACTION = 0; // the index of the switch between the two ways to give an amount
-const TALLEST = 560; // CSS pixels: the picture and its controls fit a laptop's screen
+const TALLEST = 440; // CSS pixels: the picture and its controls fit a laptop's screen
+const CHART = 130; // CSS pixels high
+const BY_HAND = "custom_from_mask";
+const LISTED = 500; // entries; a longer mask by hand is not written out (as in Python)
+const BY_SIZE = ["l1_unstructured", "global_unstructured"]; // what is smaller than a threshold goes
 
 const digits = (value) => String(Number(value.toPrecision(3)));
+const signed = (value) => digits(value).replace("-", "−");
 const grouped = (count) => count.toLocaleString("en");
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 /** What the rows and columns of the picture are. */
 function axes(shape, layout) {
@@ -28,58 +36,119 @@ function indexed(name, flat, shape) {
   return { places, text: `${name}[${places.join(", ")}]` };
 }
 
-/** Number of units (entries or channels) that can go, and of entries gone after each of them. */
-function tally(order) {
-  const units = order.reduce((most, position) => Math.max(most, position), -1) + 1;
-  const gone = new Int32Array(units + 1);
-  for (const position of order) gone[position + 1] += 1; // position -1: gone before any
-  for (let k = 1; k <= units; k += 1) gone[k] += gone[k - 1];
-  return { units, gone };
+/** How many of the sorted positions are smaller than `count`. */
+function below(sorted, count) {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] < count) low = middle + 1; else high = middle;
+  }
+  return low;
+}
+
+/** How many entries of a layer are pruned at `count`, from its numbers at equal steps of it. */
+function prunedAt(steps, count, units) {
+  const place = units ? (count / units) * (steps.length - 1) : 0;
+  const from = Math.min(Math.floor(place), steps.length - 1);
+  const to = Math.min(from + 1, steps.length - 1);
+  return steps[from] + (steps[to] - steps[from]) * (place - from);
 }
 
 /** Keep fraction and count in step, whichever of them the reader moves. */
 function initialize({ model }) {
-  let units = 0;
   const convert = () => {
-    if (model.get("unit") === FRACTION) model.set("count", countOf(model.get("fraction"), units));
+    const units = model.get("units");
+    if (model.get("unit") === "fraction") model.set("count", countOf(model.get("fraction"), units));
     else model.set("fraction", fractionOf(Math.min(model.get("count"), units), units));
-    model.save_changes();
   };
-  const recount = () => {
-    units = tally(numbers(model.get("order"), Int32Array)).units;
-  };
-  recount();
-  model.on("change:order", () => { recount(); convert(); });
-  model.on("change:fraction", () => { if (model.get("unit") === FRACTION) convert(); });
-  model.on("change:count", () => { if (model.get("unit") !== FRACTION) convert(); });
+  model.on("change:units", convert);
+  model.on("change:fraction", () => { if (model.get("unit") === "fraction") convert(); });
+  model.on("change:count", () => { if (model.get("unit") === "count") convert(); });
 }
 
 function render({ model, el }) {
-  el.classList.add("prune-lab-view");
+  const set = (changes) => { model.set(changes); model.save_changes(); };
+  /** Ask for what only the kernel knows; until it answers, the old picture says so. */
+  const request = (changes) => {
+    asked = true;
+    set(changes);
+    redraw();
+  };
+  let asked = false;
+
+  // Controls
+  const layers = menu("layer", (name) => request({ name }));
+  const techniques = menu("technique", (technique) => request({ technique }));
+  const norms = menu("norm n", (n) => request({ n }));
+  const dims = menu("dim", (dim) => request({ dim: Number(dim) }));
+  const groups = menu("group m", (m) => request({ m: Number(m) }));
+  const seed = numberBox("seed", 0, 2 ** 32 - 1, (value) => request({ seed: value }));
+  const views = switcher("show", [
+    { value: "masked", label: "weights × mask" },
+    { value: "weights", label: "weights" },
+    { value: "mask", label: "mask" },
+  ], (view) => set({ view }));
+  const unit = switcher("amount", [
+    { value: "fraction", label: "fraction", title: "a float: the fraction that goes" },
+    { value: "count", label: "count", title: "an int: how many go" },
+  ], (value) => set({ unit: value }));
+  const amount = slider("", (value) => set(model.get("unit") === "fraction" ? { fraction: value } : { count: value }));
+  amount.field.setAttribute("aria-label", "amount");
+  const noAmount = element("span", { class: "prune-lab-soft" });
+
+  // Pictures
   const title = element("div", { class: "prune-lab-title" });
   const canvas = element("canvas", {
     tabindex: "0", role: "application", "aria-roledescription": "heatmap",
-    // JupyterLab would move its own cursor with the arrow keys.
-    "data-lm-suppress-shortcuts": "true",
+    class: "prune-lab-heatmap", "data-lm-suppress-shortcuts": "true", // the arrow keys are ours here
   });
   const swatch = element("span", { class: "prune-lab-swatch" });
   const [low, high] = [element("span"), element("span")];
   const ramp = element("span", { class: "prune-lab-ramp" });
-  const legend = element("div", { class: "prune-lab-legend" }, low, ramp, high, swatch, "pruned");
+  const keptSwatch = element("span", { class: "prune-lab-swatch prune-lab-kept" });
+  const scale = element("span", { class: "prune-lab-scale" }, low, ramp, high);
+  const keptKey = element("span", {}, keptSwatch, " kept");
+  const prunedKey = element("span", {}, swatch, " pruned");
+  const legend = element("div", { class: "prune-lab-legend" }, scale, keptKey, prunedKey);
   const blocks = element("div", { class: "prune-lab-note" });
   const entry = element("div", { class: "prune-lab-entry" });
-  const figure = element("div", { class: "prune-lab-figure" }, title, canvas, legend, blocks, entry);
+  const histogramTitle = element("div", { class: "prune-lab-title" });
+  const histogram = element("canvas", { role: "img" });
+  const curveTitle = element("div", { class: "prune-lab-title" }, "accuracy against amount");
+  const curve = element("canvas", { role: "img" });
+  const progress = element("progress", { max: "1", "aria-label": "accuracy measured so far" });
+  const halt = button("Stop", () => model.send({ ask: model.get("measuring") ? "stop" : "go_on" }));
+  const measuring = element("div", { class: "prune-lab-progress" }, progress, halt);
+  const accuracy = element("div", { class: "prune-lab-chart" }, curveTitle, curve, measuring);
+  const bars = element("div", { class: "prune-lab-bars", role: "list", "aria-label": "sparsity of each layer" });
+  const barsBox = element("div", { class: "prune-lab-chart" }, element("div", { class: "prune-lab-title" }, "sparsity of each layer"), bars);
+  const heat = element("div", { class: "prune-lab-main" }, title, canvas, legend, blocks, entry);
+  const side = element("div", { class: "prune-lab-side" },
+    element("div", { class: "prune-lab-chart" }, histogramTitle, histogram), accuracy, barsBox);
+  const figure = element("div", { class: "prune-lab-figure" }, element("div", { class: "prune-lab-columns" }, heat, side));
+
+  // Words and buttons
   const counts = element("div", { class: "prune-lab-counts" });
-  const { code, button, stop: stopCopying } = codeLine();
+  const { code, button: copy, stop: stopCopying } = codeLine();
+  const apply = button("Apply", () => model.send({ ask: "apply" }), true);
+  const undo = button("Undo", () => model.send({ ask: "undo" }));
+  const reset = button("Reset", () => model.send({ ask: "reset" }));
   const message = element("div", { class: "prune-lab-message", role: "status" });
   const voice = quietVoice();
-  el.append(figure, counts, code, button, message, voice.region);
+  el.setAttribute("role", "group");
+  el.append(
+    element("div", { class: "prune-lab-controls" },
+      layers.field, techniques.field, norms.field, dims.field, groups.field, seed.field),
+    element("div", { class: "prune-lab-controls" }, unit.field, amount.field, noAmount, views.field),
+    figure, counts, code, copy, element("div", { class: "prune-lab-buttons" }, apply, undo, reset), message, voice.region,
+  );
 
   const heatmap = new Heatmap(canvas);
   let colours = null;
-  let units = 0;
-  let gone = null;
+  let sorted = new Int32Array(); // the positions, smallest first
+  let bins = new Uint8Array();
   let marked = -1; // the cell under the pointer or the keyboard's cursor
+  let bin = -1; // the histogram's bin under the pointer
   let frame = 0;
 
   /** Draw once before the next paint, however many traits changed. */
@@ -89,59 +158,181 @@ function render({ model, el }) {
 
   function draw() {
     frame = 0;
-    const width = figure.clientWidth - 32; // less the padding
+    const width = heat.clientWidth;
     if (width <= 0) return; // not on the screen; the resize observer will call again
     colours ||= themeColours(figure);
     heatmap.fit(width, TALLEST, devicePixelRatio);
-    const count = Math.min(model.get("count"), units);
+    const count = Math.min(model.get("count"), model.get("units"));
+    const view = model.get("view");
+    heatmap.draw(count, marked, colours, view);
     swatch.classList.toggle("prune-lab-plain", tooSmallToHatch(heatmap.layout));
-    heatmap.draw(count, marked, colours);
-    describe(count);
-    nameControls();
+    [scale.hidden, keptKey.hidden, prunedKey.hidden] = [view === "mask", view !== "mask", view === "weights"];
+    const tally = tallyBins(bins, heatmap.order, count);
+    const threshold = BY_SIZE.includes(model.get("technique"))
+      ? largestPruned(heatmap.values, heatmap.order, count) : null;
+    drawHistogram(histogram, tally, threshold, heatmap.limit, side.clientWidth, CHART, devicePixelRatio, colours);
+    describe(count, tally, threshold);
+    drawBars(count);
+    drawAccuracy(count);
+  }
+
+  function drawControls() {
+    const names = model.get("parameters");
+    layers.field.hidden = names.length < 2;
+    layers.set(names.map(({ name, shape }) => ({ value: name, label: `${name} · ${shape.join("×")}` })), model.get("name"));
+    const shape = model.get("shape");
+    const technique = model.get("technique");
+    const offered = model.get("techniques").filter(({ needs }) => shape.length >= needs);
+    techniques.set(offered, technique);
+    const { options, random } = offered.find(({ value }) => value === technique) ?? { options: [] };
+    norms.field.hidden = !options.includes("n");
+    norms.set([{ value: "1", label: "1" }, { value: "2", label: "2" }, { value: "inf", label: "∞" }], model.get("n"));
+    dims.field.hidden = !options.includes("dim");
+    dims.set(shape.map((size, dim) => ({ value: dim, label: `${dim} (${size} channels)` })), model.get("dim"));
+    groups.field.hidden = !options.includes("m");
+    groups.set(model.get("groups").map((m) => ({ value: m, label: m })), model.get("m"));
+    seed.field.hidden = !random;
+    seed.set(model.get("seed"));
+    views.set(model.get("view"));
+    unit.set(model.get("unit"));
+    unit.field.hidden = model.get("ways").length < 2;
+    amount.field.hidden = !model.get("ways").length;
+    noAmount.hidden = !amount.field.hidden;
+    noAmount.textContent = technique === BY_HAND
+      ? "By hand: click entries to prune or restore them, or choose a technique to go back to the slider."
+      : "This technique takes no amount.";
+  }
+
+  /** The slider, and what it says of itself. */
+  function drawAmount(count) {
+    const units = model.get("units");
+    const share = units ? `${Math.round((100 * count) / units)} %` : "0 %";
+    const whole = `${grouped(count)} of ${grouped(units)}`;
+    if (model.get("unit") === "fraction") {
+      const fraction = model.get("fraction");
+      const text = `${Number((100 * fraction).toFixed(2))} %\u2002(${whole})`;
+      amount.set({ max: 1, step: 0.01, value: fraction, text });
+    } else {
+      amount.set({ max: units, step: 1, value: count, text: `${whole}\u2002(${share})` });
+    }
+  }
+
+  function drawBars(count) {
+    const rows = model.get("parameters").filter(({ shape, name }) => shape.length > 1 || name === model.get("name"));
+    barsBox.hidden = rows.length < 2;
+    if (barsBox.hidden) return;
+    if (bars.childElementCount !== rows.length) {
+      bars.replaceChildren(...rows.map(() => element("div", { role: "listitem" },
+        element("span", { class: "prune-lab-bar-name" }),
+        element("span", { class: "prune-lab-track" }, element("span", { class: "prune-lab-fill" })),
+        element("span", { class: "prune-lab-share" }))));
+    }
+    rows.forEach(({ name, total, gone, steps }, i) => {
+      const shown = name === model.get("name");
+      const pruned = shown ? below(sorted, count) : steps ? prunedAt(steps, count, model.get("units")) : gone;
+      const [label, track, share] = bars.children[i].children;
+      label.textContent = name.replace(/\.weight$/, "");
+      track.firstChild.style.width = `${(100 * pruned) / total}%`;
+      share.textContent = `${Math.round((100 * pruned) / total)} %`;
+      bars.children[i].classList.toggle("prune-lab-shown", shown);
+    });
+  }
+
+  function drawAccuracy(count) {
+    accuracy.hidden = !model.get("measures");
+    if (accuracy.hidden) return;
+    const points = model.get("curve");
+    const units = model.get("units");
+    const at = units ? count / units : 0;
+    const known = accuracyAt(count);
+    drawCurves(curve, [{ points, at, mark: known ?? undefined }], side.clientWidth, CHART, devicePixelRatio, colours);
+    measuring.hidden = model.get("progress") >= 1;
+    progress.value = model.get("progress");
+    halt.textContent = model.get("measuring") ? "Stop" : "Go on";
+    const there = known ?? heightAt(points, at);
+    curve.setAttribute("aria-label", `Accuracy against amount, ${points.length} points measured` +
+      (there === null ? "" : `; ${percent(there)} at this amount`));
+  }
+
+  /** The accuracy measured for exactly this count, or null while it is not known. */
+  function accuracyAt(count) {
+    const [of, value] = model.get("accuracy");
+    return of === count ? value : null;
   }
 
   function takeData() {
-    const order = numbers(model.get("order"), Int32Array);
+    asked = false;
     const stops = model.get("ramp");
-    ({ units, gone } = tally(order));
-    const values = numbers(model.get("values"), Float32Array);
-    heatmap.show(values, order, model.get("shape"), stops.map(rgb));
+    heatmap.show(
+      numbers(model.get("values"), Float32Array), numbers(model.get("order"), Int32Array),
+      model.get("shape"), stops.map(rgb));
+    takeOrder();
+    bins = binsOf(heatmap.values, heatmap.limit);
     low.textContent = `−${digits(heatmap.limit)}`;
     high.textContent = `+${digits(heatmap.limit)}`;
     ramp.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
-    const name = model.get("title");
-    canvas.setAttribute("aria-label", `Heatmap of ${name}; arrow keys go from entry to entry`);
-    redraw();
+    if (marked >= heatmap.order.length) marked = -1;
+  }
+
+  function takeOrder() {
+    heatmap.order = numbers(model.get("order"), Int32Array);
+    sorted = heatmap.order.slice().sort();
   }
 
   /** Everything the panel says in words; only `textContent` is ever set. */
-  function describe(count) {
+  function describe(count, { all, pruned: prunedIn }, threshold) {
     const total = heatmap.order.length;
-    const pruned = gone[count];
-    const bold = (n) => element("b", {}, grouped(n));
-    const share = total ? ((100 * pruned) / total).toFixed(1) : "0.0";
-    counts.replaceChildren(bold(total - pruned), " kept · ", bold(pruned), ` pruned · sparsity\u00a0${share}\u00a0%`);
+    const pruned = below(sorted, count);
+    const bold = (text) => element("b", {}, text);
+    const words = [bold(grouped(total - pruned)), " kept · ", bold(grouped(pruned)), ` pruned · sparsity\u00a0${total ? ((100 * pruned) / total).toFixed(1) : "0.0"}\u00a0%`];
+    const [first] = model.get("curve");
+    let cost = "";
+    if (model.get("measures")) {
+      const now = accuracyAt(count);
+      cost = `accuracy ${first?.[0] === 0 ? percent(first[1]) : "…"} → ${now === null ? "…" : percent(now)}`;
+      words.push(" · accuracy ", bold(first?.[0] === 0 ? percent(first[1]) : "…"), " → ", bold(now === null ? "…" : percent(now)));
+    }
+    counts.replaceChildren(...words);
+    drawAmount(count);
     const shape = model.get("shape");
     title.textContent = `${model.get("title")} · ${shape.join(" × ")}${axes(shape, heatmap.layout)}`;
-    const [before, after] = model.get("code");
-    const fraction = model.get("unit") === FRACTION;
-    code.textContent = before + (fraction ? pythonFloat(model.get("fraction")) : count) + after;
-    entry.textContent = marked < 0
-      ? "Point at an entry to see its value."
-      : explain(count);
+    histogramTitle.textContent = bin >= 0
+      ? `${valuesOf(bin, heatmap.limit).map(signed).join(" to ")}: ${grouped(all[bin])} values, ${grouped(prunedIn[bin])} pruned`
+      : threshold === null ? "values; the grey part goes" : "values; what lies between the lines goes";
+    histogram.setAttribute("aria-label", `Histogram of the values, ${grouped(pruned)} of ${grouped(total)} pruned` +
+      (threshold === null ? "" : `: those between −${digits(threshold)} and ${digits(threshold)}`));
+    code.textContent = lineOfCode(count);
+    entry.textContent = asked
+      ? "Waiting for the kernel; without one, this picture stays as it is."
+      : marked < 0 ? "Point at an entry; click to prune or restore it." : explain(count);
     blocks.textContent = byBlocks(heatmap.layout)
       ? `Too many entries to draw one by one: each cell is a block of ${heatmap.layout.blockRows} × ` +
         `${heatmap.layout.blockCols}, coloured by its strongest kept entry, fainter where more is pruned.`
       : "";
-    const said = `${grouped(total - pruned)} kept, ${grouped(pruned)} pruned`;
+    const said = [`${grouped(total - pruned)} kept, ${grouped(pruned)} pruned`, cost].filter(Boolean).join(", ");
     voice.say(document.activeElement === canvas && marked >= 0 ? entry.textContent : said);
+  }
+
+  /** The call that makes this mask. */
+  function lineOfCode(count) {
+    const technique = model.get("technique");
+    if (technique === BY_HAND) {
+      const [before, after, instead] = model.get("by_hand");
+      const listed = [];
+      heatmap.order.forEach((position, i) => { if (position === 0 && listed.length <= LISTED) listed.push(i); });
+      return listed.length > LISTED ? instead : `${before}[${listed.join(", ")}]${after}`;
+    }
+    const [before, after] = model.get("call");
+    if (!model.get("ways").length) return before + after;
+    if (model.get("unit") === "fraction") return before + pythonFloat(model.get("fraction")) + after;
+    return before + (technique === "n_m" ? model.get("units") - count : count) + after;
   }
 
   /** The marked entry in words. */
   function explain(count) {
     const { values, order, layout } = heatmap;
     const { first, top, left, bottom, right } = entriesOf(layout, marked);
-    const { places, text } = indexed(model.get("name"), first, model.get("shape"));
+    const { places, text } = indexed(model.get("name").split(".").at(-1), first, model.get("shape"));
     if (byBlocks(layout)) {
       let kept = 0;
       for (let row = top; row < bottom; row += 1) {
@@ -150,13 +341,21 @@ function render({ model, el }) {
       return `block from ${text} · ${kept} of ${(bottom - top) * (right - left)} kept`;
     }
     const position = order[first];
-    const channel = model.get("dim");
-    const turn = `${ordinal(position + 1)} to go`;
-    const when = position < 0 ? "pruned before"
-      : channel === null ? turn : `channel ${places.at(channel)} is ${turn}`;
     const state = position < 0 ? "" : position < count ? " · pruned" : " · kept";
-    return `${text} = ${digits(values[first])} · ${when}${state}`;
+    return `${text} = ${signed(values[first])} · ${whenItGoes(position, places)}${state}`;
   }
+
+  function whenItGoes(position, places) {
+    if (position < 0) return "pruned before";
+    const turn = `${ordinal(position + 1)} to go`;
+    const { options = [], units } = model.get("techniques").find(({ value }) => value === model.get("technique")) ?? {};
+    if (!model.get("ways").length) return "by hand";
+    if (options.includes("dim")) return `channel ${places.at(model.get("dim"))} is ${turn}`;
+    if (options.includes("m")) return `${turn} of its ${model.get("m")} neighbours`;
+    return units === "entries" ? turn : `${turn} in the model`;
+  }
+
+  // Pointing and painting
 
   function mark(cell) {
     if (cell === marked) return;
@@ -164,53 +363,116 @@ function render({ model, el }) {
     redraw();
   }
 
-  canvas.addEventListener("pointermove", (event) => {
+  function cellOf(event) {
     const box = canvas.getBoundingClientRect();
-    const scale = canvas.width / box.width;
-    mark(cellAt(heatmap.layout, (event.clientX - box.left) * scale, (event.clientY - box.top) * scale));
+    const ratio = canvas.width / box.width;
+    return cellAt(heatmap.layout, (event.clientX - box.left) * ratio, (event.clientY - box.top) * ratio);
+  }
+
+  let brush = null; // while painting: true prunes, false restores
+
+  /** Prune or restore a cell by hand: from here on the mask is the reader's own. */
+  function paint(cell, prune) {
+    if (cell < 0) return;
+    const count = Math.min(model.get("count"), model.get("units"));
+    const order = Int32Array.from(heatmap.order, (position) => (position < 0 ? -1 : position < count ? 0 : 1));
+    const { top, left, bottom, right } = entriesOf(heatmap.layout, cell);
+    for (let row = top; row < bottom; row += 1) {
+      for (let i = row * heatmap.layout.entryCols + left; i < row * heatmap.layout.entryCols + right; i += 1) {
+        if (order[i] >= 0) order[i] = prune ? 0 : 1;
+      }
+    }
+    model.set({
+      technique: BY_HAND, order: new DataView(order.buffer), units: 1, count: 1, fraction: 1, ways: [],
+      unit: "count", accuracy: [-1, 0], curve: [], progress: 1,
+    });
+  }
+
+  function isPruned(cell) {
+    const count = Math.min(model.get("count"), model.get("units"));
+    const { top, left, bottom, right } = entriesOf(heatmap.layout, cell);
+    for (let row = top; row < bottom; row += 1) {
+      for (let i = row * heatmap.layout.entryCols + left; i < row * heatmap.layout.entryCols + right; i += 1) {
+        if (heatmap.order[i] >= count) return false;
+      }
+    }
+    return true;
+  }
+
+  canvas.addEventListener("pointerdown", (event) => {
+    const cell = cellOf(event);
+    if (cell < 0 || event.button !== 0) return;
+    brush = !isPruned(cell);
+    // A finger taps; dragging it scrolls the page.
+    if (event.pointerType !== "touch") canvas.setPointerCapture(event.pointerId);
+    paint(cell, brush);
   });
+  canvas.addEventListener("pointermove", (event) => {
+    const cell = cellOf(event);
+    if (brush !== null && cell >= 0 && cell !== marked) paint(cell, brush);
+    mark(cell);
+  });
+  const lift = () => {
+    if (brush !== null) model.save_changes();
+    brush = null;
+  };
+  canvas.addEventListener("pointerup", lift);
+  canvas.addEventListener("pointercancel", lift);
   canvas.addEventListener("pointerleave", () => { if (document.activeElement !== canvas) mark(-1); });
   canvas.addEventListener("focus", () => { if (marked < 0 && heatmap.order.length) mark(0); });
   canvas.addEventListener("blur", () => mark(-1));
   canvas.addEventListener("keydown", (event) => {
-    if (!event.key.startsWith("Arrow")) return;
+    const from = Math.max(marked, 0);
+    if (event.key === " " || event.key === "Enter") {
+      paint(from, !isPruned(from));
+      model.save_changes();
+    } else if (event.key.startsWith("Arrow")) {
+      mark(neighbour(heatmap.layout, from, event.key));
+    } else {
+      return;
+    }
     event.preventDefault();
-    mark(neighbour(heatmap.layout, Math.max(marked, 0), event.key));
   });
+  histogram.addEventListener("pointermove", (event) => {
+    bin = binAt(event.offsetX, side.clientWidth);
+    redraw();
+  });
+  histogram.addEventListener("pointerleave", () => { bin = -1; redraw(); });
 
   function takeMessage() {
     message.textContent = model.get("message");
     message.classList.toggle("prune-lab-failed", model.get("failed"));
+    asked = asked && !model.get("failed");
+    undo.disabled = !model.get("undoable");
+    reset.disabled = !model.get("undoable");
+    redraw();
   }
 
-  /**
-   * ipywidgets gives its slider's handle a role but no name. Done at each drawing, for the front
-   * end may build the controls after the picture, and builds a slider anew when it is shown.
-   */
-  function nameControls() {
-    const panel = el.closest(".prune-lab");
-    panel?.setAttribute("role", "group");
-    panel?.setAttribute("aria-label", `Mask explorer for ${model.get("title")}`);
-    const way = model.get("unit") === FRACTION ? "fraction" : "count";
-    for (const handle of panel?.querySelectorAll(".noUi-handle") ?? []) {
-      handle.setAttribute("aria-label", `amount as a ${way}`);
-      handle.setAttribute("data-lm-suppress-shortcuts", "true");
-    }
-  }
-
+  const nameThePanel = () => el.setAttribute("aria-label", `Mask explorer for ${model.get("title")}`);
+  const takeName = () => {
+    nameThePanel();
+    canvas.setAttribute("aria-label",
+      `Heatmap of ${model.get("title")}; arrow keys go from entry to entry, space prunes or restores one`);
+  };
   const changes = {
-    "change:values change:order change:shape change:title change:ramp": takeData,
-    "change:count change:fraction change:unit change:code change:name change:dim": redraw,
-    "change:message change:failed": takeMessage,
-    "change:unit": () => setTimeout(nameControls), // once the other slider is there
+    "change:values change:shape change:ramp": () => { takeData(); redraw(); },
+    "change:order": () => { asked = false; takeOrder(); redraw(); },
+    "change:title": takeName,
+    "change:parameters change:techniques change:technique change:shape change:name change:n change:dim change:m change:groups change:seed change:view change:unit change:ways": () => { drawControls(); redraw(); },
+    "change:count change:fraction change:units change:call change:by_hand change:parameters": redraw,
+    "change:accuracy change:curve change:progress change:measuring change:measures": redraw,
+    "change:message change:failed change:undoable": takeMessage,
   };
   for (const [events, react] of Object.entries(changes)) model.on(events, react);
   takeData();
+  takeName();
+  drawControls();
   takeMessage();
 
   const resized = new ResizeObserver(redraw);
   resized.observe(figure);
   const stopTheme = onThemeChange(figure, () => { colours = null; redraw(); });
+  model.send({ ask: "shown" });
 
   return () => {
     for (const [events, react] of Object.entries(changes)) model.off(events, react);
@@ -219,6 +481,7 @@ function render({ model, el }) {
     stopTheme();
     stopCopying();
     voice.stop();
+    model.send({ ask: "hidden" });
   };
 }
 

@@ -68,7 +68,7 @@ export function quietVoice() {
 /** A line of code and a button that copies it. */
 export function codeLine() {
   const code = element("code", { tabindex: "0", "aria-label": "The call that does the same" });
-  const button = element("button", { type: "button", class: "prune-lab-copy" }, "Copy");
+  const button = element("button", { type: "button", class: "prune-lab-button" }, "Copy");
   let timer = 0;
   button.addEventListener("click", async () => {
     button.textContent = (await copy(code)) ? "Copied" : "Press Ctrl+C";

@@ -1,0 +1,155 @@
+"""What a panel has pruned with its Apply button, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prune_lab import prune
+from prune_lab.widgets.parameters import Place, places_of
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What one Apply did to one parameter.
+
+    Attributes:
+        before: the mask without it, None if there was none.
+        after: the mask that it left.
+        again: prunes that parameter in the same way once more.
+    """
+
+    before: Tensor | None
+    after: Tensor
+    again: Call
+
+
+class Applies:
+    """Prunes the parameters of a model, each at most once on top of what the panel found.
+
+    A second Apply on a parameter takes the place of the first: moving a slider must not compound.
+    What code elsewhere has pruned since is never undone.
+
+    >>> layer = nn.Linear(4, 5)
+    >>> applies = Applies(layer)
+    >>> for amount in (4, 6):
+    ...     applies.apply({"weight": lambda: prune.l1_unstructured(layer, "weight", amount)})
+    >>> int((layer.weight_mask == 0).sum())
+    6
+    >>> applies.undo()
+    'Undone: the model is as it was before.'
+    >>> int((layer.weight_mask == 0).sum())
+    4
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._now: dict[str, Applied] = {}  # by parameter
+        self._earlier: list[dict[str, Applied]] = []  # the same, before each Apply
+
+    def __bool__(self) -> bool:
+        return bool(self._now)
+
+    def base_mask(self, name: str) -> Tensor | None:
+        """Return a copy of the mask of ``name`` as it is without any Apply; None: no mask."""
+        place = places_of(self._model)[name]
+        mask = self._now[name].before if self._is_ours(name, place) else place.mask
+        return None if mask is None else mask.detach().clone()
+
+    def apply(
+        self, calls: dict[str, Call], together: Call | None = None, alone: bool = False
+    ) -> None:
+        """Prune some parameters, all of them or, where anything fails, none.
+
+        Args:
+            calls: by parameter name, what prunes it.
+            together: one call that prunes them all, in place of the single ones.
+            alone: whether the other parameters lose what earlier Applies did to them.
+        """
+        places = places_of(self._model)
+        before = {name: self.base_mask(name) for name in calls}
+        replaced = [name for name in (self._now if alone else calls) if name in places]
+        taken = self._take_back(name for name in replaced if self._is_ours(name, places[name]))
+        done: list[str] = []
+        try:
+            if together is not None:
+                together()
+            else:
+                for name, call in calls.items():
+                    call()
+                    done.append(name)
+        except Exception:
+            for name in done:
+                prune.undo(*places[name])
+            self._put_back(taken)
+            raise
+        self._earlier.append(self._now)
+        self._now = {} if alone else dict(self._now)
+        for name, call in calls.items():
+            after = places[name].mask
+            assert after is not None
+            self._now[name] = Applied(before[name], after.clone(), call)
+
+    def undo(self) -> str:
+        """Take the last Apply back, and say in a sentence what came of it."""
+        return self._go_back_to(self._earlier.pop() if self._earlier else {})
+
+    def reset(self) -> str:
+        """Take every Apply back, and say in a sentence what came of it."""
+        self._earlier.clear()
+        return self._go_back_to({})
+
+    def _go_back_to(self, target: dict[str, Applied]) -> str:
+        places = places_of(self._model)
+        lost = [n for n in self._now if n not in places or not self._is_ours(n, places[n])]
+        changed = [n for n in self._now if n not in lost and target.get(n) is not self._now[n]]
+        released = [
+            n for n in target
+            if n not in self._now and n in places and _same(places[n].mask, target[n].before)
+        ]  # fmt: skip
+        self._take_back(changed)
+        self._put_back({name: target[name] for name in [*changed, *released] if name in target})
+        self._now = {
+            name: applied
+            for name, applied in target.items()
+            if name in released or (name in self._now and name not in lost)
+        }
+        if lost:
+            self._earlier.clear()
+            return f"Not undone: {', '.join(lost)} was pruned or changed from elsewhere since."
+        if changed or released:
+            return "Undone: the model is as it was before."
+        return "Nothing to undo: nothing was pruned from here."
+
+    def _take_back(self, names: Iterable[str]) -> dict[str, Applied]:
+        places = places_of(self._model)
+        taken = {name: self._now[name] for name in names}
+        for name in taken:
+            prune.undo(*places[name])
+        return taken
+
+    def _put_back(self, taken: dict[str, Applied]) -> None:
+        """Prune as before; where the weights have changed since, by the mask of then."""
+        places = places_of(self._model)
+        for name, applied in taken.items():
+            applied.again()
+            place = places[name]
+            if place.mask is None or not torch.equal(place.mask, applied.after.to(place.mask)):
+                prune.undo(*place)
+                prune.custom_from_mask(*place, applied.after)
+
+    def _is_ours(self, name: str, place: Place) -> bool:
+        """Whether the parameter is as our own Apply left it; code elsewhere may have pruned it."""
+        applied = self._now.get(name)
+        return applied is not None and _same(place.mask, applied.after)
+
+
+def _same(mask: Tensor | None, other: Tensor | None) -> bool:
+    if mask is None or other is None:
+        return mask is other
+    return torch.equal(mask, other.to(mask))
