@@ -88,7 +88,7 @@ def page(
     page = context.new_page()
     page.set_default_timeout(60 * SECONDS)
     errors: list[object] = []
-    page.on("pageerror", errors.append)
+    page.on("pageerror", lambda error: errors.append(error))
     yield page
     if request.node.stash.get(_FAILED, False) or errors:
         page.screenshot(path=tmp_path / "last.png")
