@@ -2,5 +2,6 @@
 
 from prune_lab.widgets.mask_explorer import MaskExplorer
 from prune_lab.widgets.module_inspector import ModuleInspector
+from prune_lab.widgets.sensitivity_explorer import SensitivityExplorer
 
-__all__ = ["MaskExplorer", "ModuleInspector"]
+__all__ = ["MaskExplorer", "ModuleInspector", "SensitivityExplorer"]

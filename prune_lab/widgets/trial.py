@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -40,6 +41,7 @@ class Trial:
             )
         self.images, self.labels = pair
         self._model = clean(copy.deepcopy(model)).eval()
+        self._in_use = threading.Lock()  # work that was stopped may still be in its last step
 
     def accuracy(self, values: Mapping[str, Tensor]) -> float:
         """Return the accuracy, 0 to 1, with these values in place of the model's own.
@@ -59,11 +61,12 @@ class Trial:
     @contextmanager
     def _with(self, values: Mapping[str, Tensor]) -> Iterator[nn.Module]:
         parameters = dict(self._model.named_parameters())
-        own = {name: parameters[name].data for name in values}
-        try:
-            for name, tensor in values.items():
-                parameters[name].data = tensor.to(own[name])
-            yield self._model
-        finally:
-            for name, tensor in own.items():
-                parameters[name].data = tensor
+        with self._in_use:
+            own = {name: parameters[name].data for name in values}
+            try:
+                for name, tensor in values.items():
+                    parameters[name].data = tensor.to(own[name])
+                yield self._model
+            finally:
+                for name, tensor in own.items():
+                    parameters[name].data = tensor

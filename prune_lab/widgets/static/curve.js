@@ -2,6 +2,7 @@
 // the sliders stand. All lengths are device pixels.
 
 const MARGIN = { left: 42, right: 14, top: 8, bottom: 22 }; // CSS pixels
+const NO_MIDDLE = 320; // CSS pixels; in a narrower picture "50 %" would run into "100 % pruned"
 // Seen apart in light and dark, also by the colour-blind; the dashes tell them apart in print.
 const PENS = [
   { colour: "#1f7ad1", dash: [] },
@@ -85,6 +86,7 @@ export function drawCurves(canvas, curves, width, height, dpr, colours) {
   context.textBaseline = "alphabetic";
   const foot = size[1] - 6 * dpr;
   for (const [x, text, align] of [[0, "0 %", "left"], [0.5, "50 %", "center"], [1, "100 % pruned", "right"]]) {
+    if (align === "center" && width < NO_MIDDLE) continue;
     context.textAlign = align;
     context.fillText(text, place(x, 0)[0], foot);
   }
