@@ -98,7 +98,7 @@ def fit(
         optimizer, max_lr=learning_rate, total_steps=epochs * batches
     )
     losses, accuracies = [], []
-    with _mode(model, training=True), _one_thread(), _progress(epochs * batches) as bar:
+    with _mode(model, training=True), one_thread(), _progress(epochs * batches) as bar:
         for epoch in range(1, epochs + 1):
             total = 0.0
             order = torch.randperm(len(images), generator=generator)
@@ -175,8 +175,8 @@ def _mode(model: nn.Module, *, training: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch on one core: batches of 32 are too little work for two to share.
+def one_thread() -> Iterator[None]:
+    """Keep torch on one core: an image, or a batch of 32, is too little work for two to share.
 
     Threads that wait for each other cost more than they bring, on a busy machine seven times as
     much, and the sums would be rounded differently with every number of them.

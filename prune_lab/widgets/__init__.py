@@ -1,7 +1,8 @@
 """Widgets for JupyterLab, Notebook, VS Code and Colab: one file per widget."""
 
+from prune_lab.widgets.digit_pad import DigitPad
 from prune_lab.widgets.mask_explorer import MaskExplorer
 from prune_lab.widgets.module_inspector import ModuleInspector
 from prune_lab.widgets.sensitivity_explorer import SensitivityExplorer
 
-__all__ = ["MaskExplorer", "ModuleInspector", "SensitivityExplorer"]
+__all__ = ["DigitPad", "MaskExplorer", "ModuleInspector", "SensitivityExplorer"]
