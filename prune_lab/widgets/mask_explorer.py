@@ -193,6 +193,7 @@ class MaskExplorer(Panel):
             self._technique[technique.__name__] = own(technique)
             technique = technique.__name__
         self._ranking = Ranking({}, 0)
+        self._amount_of = 0  # how many units there are of which `amount` is a count
         self._applies = Applies(module)
         self._data = data
         self._trial = None if data is None else Trial(module, data)
@@ -415,7 +416,7 @@ class MaskExplorer(Panel):
                 self._options(),
                 self.seed,
             )
-        units_before, self._ranking = self.units, ranking
+        self._ranking = ranking
         order = ranking.orders[self.name].cpu()
         with self.hold_sync():
             self.shape = list(values.shape)
@@ -423,7 +424,7 @@ class MaskExplorer(Panel):
             self.order = order.to(torch.int32).contiguous().numpy().tobytes()
             self.units = ranking.units
             self.ways = [] if technique is None else list(technique.ways)
-            self._fit_amount(units_before, rescale)
+            self._fit_amount(rescale)
             self.groups = [
                 g for g in (2, 4, 8, 16) if values.dim() > 1 and values.shape[1] % g == 0
             ]
@@ -448,23 +449,23 @@ class MaskExplorer(Panel):
             order = order.masked_fill(base == 0, -1)
         return Ranking({self.name: order}, 1)
 
-    def _fit_amount(self, units_before: int, rescale: bool) -> None:
+    def _fit_amount(self, rescale: bool) -> None:
         """Keep the amount's meaning where the technique counts something else."""
         if not self.ways:
             return
+        before, self._amount_of = self._amount_of, self.units
         if self.technique == "n_m" and (rescale or not isinstance(self.amount, int)):
             self.amount = self.units // 2  # the pattern that N:M is known for: 2:4
         elif isinstance(self.amount, int):
             # A count of entries says nothing about channels: there, keep the share.
-            share = self.units / units_before if rescale and units_before else 1
+            share = self.units / before if rescale and before else 1
             self.amount = min(round(self.amount * share), self.units)
             if "count" not in self.ways:
                 self.amount = self.amount / self.units if self.units else 0.0
 
     def _weights(self) -> list[str]:
         """What a global technique ranks: every parameter with two or more dimensions."""
-        names = [name for name, place in self._places.items() if place.values.dim() > 1]
-        return names if self.name in names else [*names, self.name]
+        return [name for name, place in self._places.items() if place.values.dim() > 1]
 
     def _menu(self, values: Tensor) -> list[dict[str, Any]]:
         menu = [
@@ -485,7 +486,8 @@ class MaskExplorer(Panel):
     def _offered(self, name: str, values: Tensor) -> bool:
         technique = self._technique[name]
         if technique.whole_model:
-            return len(self._weights()) > 1
+            weights = self._weights()
+            return self.name in weights and len(weights) > 1
         if name == "n_m":
             return bool(_group_sizes(values))
         return values.dim() >= technique.needs
@@ -534,10 +536,30 @@ class MaskExplorer(Panel):
 
     @traitlets.observe("name", "technique", "seed", "dim", "n", "m")
     def _chosen(self, change: traitlets.Bunch) -> None:
-        if not self._quiet:
-            with self._in_the_panel():
-                self._look(rescale=change.name in ("name", "technique", "dim", "m"))
-                self._say("")
+        if self._quiet:
+            return
+        with self._in_the_panel():
+            sentence = self._fit_settings() if change.name == "name" else ""
+            self._look(rescale=change.name in ("name", "technique", "dim", "m"))
+            self._say(sentence)
+
+    def _fit_settings(self) -> str:
+        """Choose other settings where those of the last parameter do not fit this one."""
+        values = self._place.values
+        quiet, self._quiet = self._quiet, True
+        try:
+            if self.dim >= values.dim():
+                self.dim = 0
+            sizes = _group_sizes(values)
+            if sizes and self.m not in sizes:
+                self.m = sizes[-1]
+            if self.technique == BY_HAND or self._offered(self.technique, values):
+                return ""
+            label = self._technique[self.technique].label
+            self.technique = "l1_unstructured"
+            return f"{label} does not fit {self.name} of shape {tuple(values.shape)}: L1 instead."
+        finally:
+            self._quiet = quiet
 
     @traitlets.observe("order")
     def _painted_on(self, change: traitlets.Bunch) -> None:
@@ -659,7 +681,7 @@ class MaskExplorer(Panel):
         if not self._places:
             lazy = any(True for _ in self._module.parameters())
             raise (
-                ValueError(f"{kind} has no values yet: run it on an input first")
+                ValueError(f"{kind} has no values yet: run the module on an input first")
                 if lazy
                 else AttributeError(f"{kind} has no parameters to prune")
             )
@@ -692,6 +714,8 @@ class MaskExplorer(Panel):
     def _valid_amount(self, proposal: traitlets.Bunch) -> int | float:
         prune._validate_pruning_amount_init(proposal.value)
         by_count = hasattr(proposal.value, "__index__")
+        if not self.ways:
+            return proposal.value
         if self.ways == ["count"] and not by_count:
             raise ValueError(f"amount={proposal.value} should be an int: how many of each group go")
         if self.ways == ["fraction"]:

@@ -51,10 +51,11 @@ class Panel(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Remove the panel, stop its work and stop following the cells."""
+        if self.comm is None:  # closed already, or its constructor refused the arguments
+            return
         self._background.cancel()
         if self._shell is not None:
             self._shell.events.unregister("post_run_cell", self._after_cell)
-            self._shell = None
         super().close()
 
     def _after_cell(self, result: object = None) -> None:
@@ -77,12 +78,24 @@ class Panel(anywidget.AnyWidget):
             with self._in_the_panel():
                 getattr(self, asked)()
 
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the browser sends; what does not fit changes nothing and is said."""
+        before = {name: getattr(self, name) for name in sync_data if self.has_trait(name)}
+        with self._in_the_panel():
+            try:
+                super().set_state(sync_data)
+            except Exception:
+                self._trait_values.update(before)
+                self.send_state(list(before))  # the browser shows what holds
+                raise
+
     @contextmanager
     def _in_the_panel(self) -> Iterator[None]:
         """Whatever goes wrong inside is said in the panel, in one sentence, without traceback."""
+        earlier = self.message
         try:
             yield
-            if self.failed:
+            if self.failed and self.message == earlier:  # what failed before now works
                 self._say("")
         except Exception as error:
             sentence = str(error).partition("\n")[0] or type(error).__name__

@@ -27,7 +27,8 @@ class Place(NamedTuple):
         if found is None:
             found = self.module._parameters.get(self.name)
         if found is None:
-            raise AttributeError(f"{type(self.module).__name__} has lost its '{self.name}'")
+            kind = type(self.module).__name__
+            raise AttributeError(f"{kind} has lost its parameter '{self.name}'")
         return found.detach()
 
     @property

@@ -12,9 +12,12 @@ import torch
 import traitlets
 from matplotlib import image
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import prune as torch_prune
 
 from prune_lab import prune
+from prune_lab.data import load_digits
+from prune_lab.lenet import LeNet
 from prune_lab.widgets import MaskExplorer
 
 TECHNIQUES = ["l1_unstructured", "random_unstructured", "ln_structured", "random_structured"]
@@ -50,9 +53,18 @@ def engines_mask(module, name, technique, amount, seed=0, engine=prune, **option
 
 def shown_mask(explorer):
     """The mask as the browser works it out from what it was sent."""
-    order = np.frombuffer(explorer.view.order, "<i4").reshape(explorer.view.shape)
-    count = explorer._number.value
-    return torch.from_numpy(order >= count)
+    order = np.frombuffer(explorer.order, "<i4").reshape(explorer.shape)
+    return torch.from_numpy(order >= explorer.count)
+
+
+def moved(explorer, **state):
+    """What the browser sends when the reader moves a control."""
+    explorer.set_state(state)
+
+
+def pressed(explorer, button):
+    """What the browser sends when the reader presses a button."""
+    explorer._handle_custom_msg({"ask": button}, [])
 
 
 def snapshot(module):
@@ -141,7 +153,7 @@ def test_browser_gets_the_values_whatever_their_layout(conv1):
     linear = nn.Linear(4, 3)
     linear.weight = nn.Parameter(torch.arange(12.0).view(4, 3).t())  # not contiguous
     explorer = MaskExplorer(linear)
-    values = np.frombuffer(explorer.view.values, "<f4").reshape(explorer.view.shape)
+    values = np.frombuffer(explorer.values, "<f4").reshape(explorer.shape)
     assert (values == np.arange(12.0).reshape(4, 3).T).all()
     assert torch.equal(shown_mask(explorer), explorer.mask.bool())
 
@@ -151,7 +163,7 @@ def test_earlier_prune_is_where_the_preview_starts(conv1):
     explorer = MaskExplorer(conv1, amount=0.5)
     assert (explorer.mask == 0).sum() == 100
     assert torch.equal(explorer.mask, engines_mask(conv1, "weight", "l1_unstructured", 0.5))
-    assert (np.frombuffer(explorer.view.order, "<i4") == -1).sum() == 50
+    assert (np.frombuffer(explorer.order, "<i4") == -1).sum() == 50
 
 
 # The traits
@@ -164,7 +176,7 @@ def test_amount_of_one_and_all_of_it_are_two_things(conv1):
     explorer.amount = 1.0
     assert seen == [1.0]
     assert explorer.mask.sum() == 0
-    assert explorer.view.unit == 0 or explorer._unit.index == 0
+    assert explorer.unit == "fraction"
     assert repr(explorer).endswith("amount=1.0, kept=0/150)")
 
 
@@ -172,11 +184,11 @@ def test_moving_a_slider_moves_the_amount(conv1):
     explorer = MaskExplorer(conv1)
     seen = []
     explorer.observe(lambda change: seen.append(change.new), "amount")
-    explorer._fraction.value = 0.42
+    moved(explorer, fraction=0.42, count=63)
     assert seen == [0.42]
     explorer.amount = 45
-    assert (explorer._unit.index, explorer._number.value) == (1, 45)
-    explorer._number.value = 46
+    assert (explorer.unit, explorer.count) == ("count", 45)
+    moved(explorer, count=46)
     assert explorer.amount == 46
     assert isinstance(explorer.amount, int)
 
@@ -184,37 +196,35 @@ def test_moving_a_slider_moves_the_amount(conv1):
 def test_a_moved_slider_is_never_moved_back(conv1):
     """The kernel may be far behind the pointer: an answer would tear the slider away."""
     explorer = MaskExplorer(conv1)
-    sent = []
-    explorer._number.observe(sent.append)
-    explorer._unit.observe(sent.append)
-    explorer.view.observe(sent.append, ["fraction", "count", "unit"])
-    explorer._fraction.value = 0.9
+    changes = []
+    explorer.observe(lambda c: changes.append((c.name, c.new)), ["fraction", "count", "unit"])
+    moved(explorer, fraction=0.9, count=135)
     assert explorer.amount == 0.9
-    assert sent == []
+    assert sorted(changes) == [("count", 135), ("fraction", 0.9)]
 
 
 def test_a_count_keeps_its_share_from_entries_to_channels(conv1):
     explorer = MaskExplorer(conv1, amount=50)
     explorer.technique = "random_structured"
     assert explorer.amount == 2
-    assert explorer._number.max == 6
+    assert explorer.units == 6
     explorer.technique = "l1_unstructured"
     assert explorer.amount == 50
 
 
 @pytest.mark.parametrize(
-    ("technique", "shown"),
+    ("technique", "options", "random"),
     [
-        ("l1_unstructured", set()),
-        ("random_unstructured", {"_seed"}),
-        ("ln_structured", {"_n", "_dim"}),
-        ("random_structured", {"_dim", "_seed"}),
+        ("l1_unstructured", [], False),
+        ("random_unstructured", [], True),
+        ("ln_structured", ["n", "dim"], False),
+        ("random_structured", ["dim"], True),
+        ("custom_from_mask", [], False),
     ],
 )
-def test_only_the_settings_that_matter_are_shown(conv1, technique, shown):
-    explorer = MaskExplorer(conv1, technique=technique)
-    controls = {"_seed", "_n", "_dim"}
-    assert {c for c in controls if getattr(explorer, c).layout.display != "none"} == shown
+def test_the_menu_says_which_settings_matter(conv1, technique, options, random):
+    menu = {entry["value"]: entry for entry in MaskExplorer(conv1).techniques}
+    assert (menu[technique]["options"], menu[technique]["random"]) == (options, random)
 
 
 @pytest.mark.parametrize("settings", [
@@ -223,13 +233,13 @@ def test_only_the_settings_that_matter_are_shown(conv1, technique, shown):
 ], ids=str)  # fmt: skip
 def test_a_wrong_setting_changes_nothing(conv1, settings):
     explorer = MaskExplorer(conv1)
-    before = repr(explorer), explorer.view.order, explorer.code
+    before = repr(explorer), explorer.order, explorer.code
     for trait, value in settings.items():
         with pytest.raises(ValueError, match=f"{trait}="):
             setattr(explorer, trait, value)
         with pytest.raises(ValueError, match=f"{trait}="):
             MaskExplorer(conv1, **settings)
-    assert (repr(explorer), explorer.view.order, explorer.code) == before
+    assert (repr(explorer), explorer.order, explorer.code) == before
 
 
 def test_wrong_types_are_refused(conv1):
@@ -245,22 +255,27 @@ def test_wrong_types_are_refused(conv1):
 
 
 def test_a_wrong_name_is_answered_with_the_right_ones(conv1):
-    with pytest.raises(AttributeError, match="no parameter 'weigth'; it has 'bias', 'weight'"):
+    with pytest.raises(AttributeError, match="no parameter 'weigth'; it has 'weight', 'bias'"):
         MaskExplorer(conv1, "weigth")
-    with pytest.raises(AttributeError, match="none of its own: pass one of its layers"):
-        MaskExplorer(nn.Sequential(conv1))
+    with pytest.raises(
+        AttributeError, match=r"no parameter 'weight'; it has '0\.weight', '0\.bias'"
+    ):
+        MaskExplorer(nn.Sequential(conv1), "weight")
+    with pytest.raises(AttributeError, match="Sequential has no parameters to prune"):
+        MaskExplorer(nn.Sequential(nn.ReLU()))
     with pytest.raises(AttributeError, match="no parameter 'bias'; it has 'weight'"):
         MaskExplorer(nn.Linear(2, 2, bias=False), "bias")
     with pytest.raises(ValueError, match="run the module on an input first"):
         MaskExplorer(nn.LazyLinear(3))
     conv1.nothing = nn.Parameter(torch.empty(0, 3))
-    with pytest.raises(ValueError, match=r"of shape \(0, 3\) has no entries"):
+    with pytest.raises(AttributeError, match="no parameter 'nothing'"):
         MaskExplorer(conv1, "nothing")
 
 
 def test_structured_techniques_are_not_offered_without_channels(conv1):
     explorer = MaskExplorer(conv1, "bias")
-    assert [value for _, value in explorer._technique.options] == UNSTRUCTURED
+    offered = [entry["value"] for entry in explorer.techniques]
+    assert offered == [*UNSTRUCTURED, "custom_from_mask"]
     with pytest.raises(ValueError, match=r"not offered for a tensor of shape \(6,\)"):
         explorer.technique = "ln_structured"
 
@@ -300,7 +315,7 @@ def test_after_apply_the_preview_still_starts_from_before(conv1):
     explorer = MaskExplorer(conv1, amount=0.5)
     explorer.apply()
     explorer.technique = "random_unstructured"
-    assert (np.frombuffer(explorer.view.order, "<i4") >= 0).all()
+    assert (np.frombuffer(explorer.order, "<i4") >= 0).all()
     explorer.reset()
     expected = engines_mask(conv1, "weight", "random_unstructured", 0.5, explorer.seed)
     assert torch.equal(explorer.mask, expected)
@@ -331,7 +346,7 @@ def test_the_code_reads_as_one_would_write_it():
     assert explorer.code == (
         'torch.manual_seed(7)\nprune.random_unstructured(net.c, name="weight", amount=0.3)'
     )
-    assert "0.3".join(explorer.view.code) == explorer.code
+    assert "0.3".join(explorer.call) == explorer.code
 
 
 def test_weights_that_changed_since_are_ranked_anew(conv1):
@@ -350,7 +365,7 @@ def test_pruning_from_elsewhere_is_not_undone(conv1):
     prune.l1_unstructured(conv1, "weight", amount=25)
     explorer.reset()
     assert (conv1.weight_mask == 0).sum() == 100
-    assert "Nothing to undo" in explorer.view.message
+    assert explorer.message == ("Not undone: weight was pruned or changed from elsewhere since.")
 
 
 def test_a_button_tells_its_error_in_the_panel(conv1, capsys):
@@ -358,9 +373,9 @@ def test_a_button_tells_its_error_in_the_panel(conv1, capsys):
     prune.l1_unstructured(conv1, "weight", amount=100)
     explorer.amount = 100  # of the 150 that the explorer still believes in
     mask = conv1.weight_mask.clone()
-    explorer._apply.click()
-    assert explorer.view.failed
-    assert explorer.view.message.startswith("amount=100 should be smaller")
+    pressed(explorer, "apply")
+    assert explorer.failed
+    assert explorer.message.startswith("amount=100 should be smaller")
     assert torch.equal(conv1.weight_mask, mask)
     assert capsys.readouterr() == ("", "")
     assert explorer.amount == 50  # what is left
@@ -372,9 +387,9 @@ def test_a_button_tells_its_error_in_the_panel(conv1, capsys):
 def test_a_lost_parameter_is_said_in_the_panel(conv1):
     explorer = MaskExplorer(conv1)
     del conv1.weight
-    explorer._technique.value = "random_unstructured"
-    assert explorer.view.failed
-    assert explorer.view.message == "conv1 has lost its parameter 'weight'"
+    explorer.set_state({"technique": "random_unstructured"})
+    assert explorer.failed
+    assert explorer.message == "Conv2d has lost its parameter 'weight'"
 
 
 # Without a browser
@@ -390,7 +405,7 @@ def test_repr_states_the_state(conv1):
 def test_viewers_without_widgets_get_text_and_a_picture(conv1):
     explorer = MaskExplorer(conv1)
     before = snapshot(conv1)
-    bundle = explorer._repr_mimebundle_()
+    bundle, _ = explorer._repr_mimebundle_()
     assert bundle["text/plain"] == repr(explorer)
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.model_id
     png = bundle["image/png"]
@@ -402,7 +417,8 @@ def test_viewers_without_widgets_get_text_and_a_picture(conv1):
 
 @pytest.mark.parametrize(("make", "name"), LAYERS)
 def test_every_layer_has_a_picture(make, name):
-    assert MaskExplorer(make(), name)._png().startswith(b"\x89PNG")
+    bundle, _ = MaskExplorer(make(), name)._repr_mimebundle_()
+    assert bundle["image/png"].startswith(b"\x89PNG")
 
 
 def test_names_reach_the_code_as_python(conv1):
@@ -412,3 +428,489 @@ def test_names_reach_the_code_as_python(conv1):
     explorer = MaskExplorer(next(model.children()))
     expected = r'model.get_submodule("<img src=x onerror=\"alert(1)\">")'
     assert expected in explorer.code
+
+
+# Whole models
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return LeNet()
+
+
+def pruned_copy(model, prune_it):
+    """A copy, pruned by ordinary calls."""
+    copied = copy.deepcopy(model)
+    prune_it(copied)
+    return copied
+
+
+def test_a_model_starts_with_its_first_weight_and_shows_any(model):
+    explorer = MaskExplorer(model)
+    assert (explorer.name, explorer.layer) == ("conv1.weight", "conv1")
+    assert [row["name"] for row in explorer.parameters] == [n for n, _ in model.named_parameters()]
+    explorer.name = "fc2.weight"
+    assert repr(explorer) == (
+        "MaskExplorer(layer='fc2', technique='l1_unstructured', amount=0.3, kept=7056/10080)"
+    )
+    assert explorer.code == 'prune.l1_unstructured(model.fc2, name="weight", amount=0.3)'
+    expected = engines_mask(model.fc2, "weight", "l1_unstructured", 0.3)
+    assert torch.equal(explorer.mask, expected)
+    with pytest.raises(AttributeError, match=r"no parameter 'fc9\.weight'"):
+        explorer.name = "fc9.weight"
+    assert explorer.name == "fc2.weight"
+
+
+def test_settings_that_the_new_parameter_cannot_take_are_exchanged(model):
+    explorer = MaskExplorer(model, technique="ln_structured", dim=3)
+    moved(explorer, name="conv1.bias")
+    assert explorer.technique == "l1_unstructured"
+    assert explorer.message == ("Ln structured does not fit conv1.bias of shape (6,): L1 instead.")
+    assert explorer.dim == 0 and not explorer.failed
+    moved(explorer, technique="ln_structured")
+    assert explorer.failed and explorer.technique == "l1_unstructured"
+    assert explorer.message.startswith("technique='ln_structured' is not offered for a tensor of")
+
+
+@pytest.mark.parametrize("amount", [0, 1, 777, 61_470, 0.0, 0.3, 0.85, 1.0])
+def test_global_is_the_engines_global(model, amount):
+    explorer = MaskExplorer(model, technique="global_unstructured", amount=amount)
+    layers = [model.conv1, model.conv2, model.fc1, model.fc2, model.fc3]
+    copied = copy.deepcopy(layers)
+    prune.global_unstructured(
+        [(layer, "weight") for layer in copied], prune.L1Unstructured, amount=amount
+    )
+    for name, layer in zip(["conv1", "conv2", "fc1", "fc2", "fc3"], copied, strict=True):
+        explorer.name = f"{name}.weight"
+        assert torch.equal(explorer.mask, layer.weight_mask), name
+    # The bars know it too, where the slider of the browser can stand.
+    for row in explorer.parameters:
+        if "steps" in row and not isinstance(amount, int):
+            gone = dict(zip(["conv1", "conv2", "fc1", "fc2", "fc3"], copied, strict=True))
+            mask = gone[row["name"].split(".")[0]].weight_mask
+            assert row["steps"][round(100 * amount)] == int((mask == 0).sum())
+
+
+def test_global_applies_all_or_nothing_and_comes_back(model):
+    before = snapshot(model)
+    explorer = MaskExplorer(model, technique="global_unstructured", amount=0.6)
+    explorer.apply()
+    assert prune.sparsity(model) == pytest.approx(0.6 * 61_470 / 61_706, abs=1e-4)
+    explorer.amount = 0.2
+    explorer.apply()  # in place of the first, not on top
+    gone = sum(int((m.weight_mask == 0).sum()) for m in model.children())
+    assert gone == round(0.2 * 61_470)
+    explorer.undo()
+    assert sum(int((m.weight_mask == 0).sum()) for m in model.children()) == round(0.6 * 61_470)
+    explorer.reset()
+    assert same(before, snapshot(model))
+    assert not explorer.undoable
+
+
+def test_the_global_code_runs(model):
+    explorer = MaskExplorer(model, technique="global_unstructured", amount=0.4)
+    copied = copy.deepcopy(model)
+    exec(explorer.code, {"prune": torch_prune, "model": copied})
+    explorer.apply()
+    for ours, theirs in zip(model.children(), copied.children(), strict=True):
+        assert torch.equal(ours.weight_mask, theirs.weight_mask)
+
+
+def test_many_weights_are_listed_by_a_loop():
+    model = nn.Sequential(*(nn.Linear(4, 4) for _ in range(9)))
+    explorer = MaskExplorer(model, technique="global_unstructured", amount=0.4)
+    copied = copy.deepcopy(model)
+    exec(explorer.code, {"prune": prune, "model": copied})
+    explorer.apply()
+    for ours, theirs in zip(model, copied, strict=True):
+        assert torch.equal(ours.weight_mask, theirs.weight_mask)
+
+
+@pytest.mark.parametrize("goes", range(5))
+def test_n_m_takes_so_many_of_each_group(model, goes):
+    explorer = MaskExplorer(model, "fc1.weight", technique="n_m", amount=goes)
+    copied = prune.n_m(copy.deepcopy(model.fc1), "weight", n=4 - goes, m=4)
+    assert torch.equal(explorer.mask, copied.weight_mask)
+    assert explorer.code == f'prune.n_m(model.fc1, name="weight", n={4 - goes}, m=4)'
+    explorer.apply()
+    assert torch.equal(model.fc1.weight_mask, copied.weight_mask)
+
+
+def test_n_m_starts_with_the_pattern_it_is_known_for(model):
+    explorer = MaskExplorer(model, "fc1.weight")
+    explorer.technique = "n_m"
+    assert explorer.code == 'prune.n_m(model.fc1, name="weight", n=2, m=4)'
+    explorer.m = 8
+    assert explorer.code == 'prune.n_m(model.fc1, name="weight", n=4, m=8)'
+    with pytest.raises(ValueError, match=r"amount=0\.3 should be an int: how many of each group"):
+        explorer.amount = 0.3
+    explorer.technique = "l1_unstructured"
+    assert explorer.units == 48_000
+
+
+def test_n_m_is_offered_where_groups_fit(model):
+    offered = {entry["value"] for entry in MaskExplorer(model, "conv1.weight").techniques}
+    assert "n_m" not in offered  # one input channel
+
+
+# A method of one's own
+
+
+class Corner(prune.BasePruningMethod):
+    """Prunes from the first entry on."""
+
+    PRUNING_TYPE = "unstructured"
+
+    def __init__(self, amount):
+        self.amount = amount
+
+    def compute_mask(self, t, default_mask):
+        mask = default_mask.clone()
+        mask.view(-1)[: round(self.amount * t.numel())] = 0
+        return mask
+
+
+class EverySecond(torch_prune.BasePruningMethod):
+    """torch's base, and no amount."""
+
+    PRUNING_TYPE = "unstructured"
+
+    def compute_mask(self, t, default_mask):
+        mask = default_mask.clone()
+        mask.view(-1)[::2] = 0
+        return mask
+
+
+class Largest(prune.L1Unstructured):
+    """Ranks in its own way."""
+
+    def importance(self, t):
+        return 1 / t
+
+
+class Flicker(prune.BasePruningMethod):
+    """Prunes the first half, then only the second."""
+
+    PRUNING_TYPE = "unstructured"
+
+    def __init__(self, amount):
+        self.amount = amount
+
+    def compute_mask(self, t, default_mask):
+        mask = default_mask.clone()
+        half = t.numel() // 2
+        mask.view(-1)[slice(None, half) if self.amount < 0.5 else slice(half, None)] = 0
+        return mask
+
+
+@pytest.mark.parametrize("method", [Corner, Largest])
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize("amount", [0.0, 0.07, 0.3, 1.0])
+def test_a_method_of_ones_own_that_takes_an_amount(conv1, method, earlier, amount):
+    if earlier:
+        prune.random_unstructured(conv1, "weight", amount=50)
+    copied = copy.deepcopy(conv1)
+    method.apply(copied, "weight", amount=amount)
+    explorer = MaskExplorer(conv1, technique=method, amount=amount)
+    assert torch.equal(explorer.mask, copied.weight_mask)
+    explorer.apply()
+    assert torch.equal(conv1.weight_mask, copied.weight_mask)
+    expected = f'{method.__name__}.apply(conv1, "weight", amount={amount})'
+    assert explorer.code.splitlines()[-1] == expected
+
+
+def test_a_method_of_ones_own_without_an_amount(conv1):
+    explorer = MaskExplorer(conv1, technique=EverySecond)
+    assert (explorer.ways, explorer.mask.sum()) == ([], 75)
+    before = snapshot(conv1)
+    explorer.apply()
+    assert torch.equal(conv1.weight_mask, explorer.mask)
+    explorer.undo()
+    assert same(before, snapshot(conv1))
+
+
+def test_what_a_slider_cannot_show_is_refused(conv1):
+    with pytest.raises(
+        ValueError, match=r"Flicker keeps at amount=0\.5 what it prunes at a smaller"
+    ):
+        MaskExplorer(conv1, technique=Flicker)
+    with pytest.raises(TypeError, match="LnStructured needs amount, n"):
+        MaskExplorer(conv1, technique=prune.LnStructured)
+    with pytest.raises(TypeError, match="technique should be a name or a BasePruningMethod"):
+        MaskExplorer(conv1, technique=nn.Linear)
+
+
+# By hand
+
+
+def painted(explorer, **entries):
+    """What the browser sends when the reader clicks entries: their flat index and 0 or 1."""
+    order = (explorer.mask != 0).to(torch.int32).flatten()
+    for index, kept in entries.items():
+        order[int(index.strip("_"))] = kept
+    explorer.set_state(
+        {"technique": "custom_from_mask", "order": order.numpy().tobytes(), "count": 1,
+         "unit": "count", "units": 1, "ways": [], "fraction": 1.0}
+    )  # fmt: skip
+
+
+def test_painting_changes_single_entries(conv1):
+    explorer = MaskExplorer(conv1, amount=45)
+    l1 = explorer.mask.flatten()
+    kept, gone = int(l1.nonzero()[0]), int((l1 == 0).nonzero()[0])
+    painted(explorer, **{f"_{kept}": 0, f"_{gone}": 1})
+    expected = l1.clone()
+    expected[kept], expected[gone] = 0, 1
+    assert torch.equal(explorer.mask.flatten(), expected)
+    assert explorer.technique == "custom_from_mask"
+    explorer.apply()
+    assert torch.equal(conv1.weight_mask.flatten(), expected)
+    explorer.technique = "l1_unstructured"
+    assert torch.equal(explorer.mask.flatten(), l1)
+
+
+def test_the_code_of_a_mask_by_hand_runs(conv1):
+    explorer = MaskExplorer(conv1, amount=45)
+    painted(explorer, _0=0, _149=0)
+    copied = copy.deepcopy(conv1)
+    exec(explorer.code, {"torch": torch, "prune": torch_prune, "conv1": copied})
+    assert torch.equal(copied.weight_mask, explorer.mask)
+    assert (
+        "explorer.mask"
+        in MaskExplorer(nn.Linear(50, 50), amount=1, technique="custom_from_mask").by_hand[2]
+    )
+
+
+def test_a_mask_can_be_set_from_python(conv1):
+    explorer = MaskExplorer(conv1)
+    mask = torch.ones_like(conv1.weight)
+    mask[3] = 0
+    explorer.mask = mask
+    assert torch.equal(explorer.mask, mask)
+    assert explorer.technique == "custom_from_mask"
+    with pytest.raises(ValueError, match=r"mask should have the shape \(6, 1, 5, 5\), not \(3,\)"):
+        explorer.mask = torch.ones(3)
+
+
+def test_what_was_pruned_before_cannot_be_restored_by_hand(conv1):
+    prune.l1_unstructured(conv1, "weight", amount=50)
+    explorer = MaskExplorer(conv1)
+    explorer.mask = torch.ones(6, 1, 5, 5)
+    assert explorer.mask.sum() == 100
+
+
+def test_another_layer_starts_by_hand_with_everything(model):
+    explorer = MaskExplorer(model)
+    explorer.mask = torch.zeros(6, 1, 5, 5)
+    explorer.name = "fc3.weight"
+    assert explorer.mask.sum() == 840
+
+
+# Undo
+
+
+def test_undo_goes_back_apply_by_apply(conv1):
+    before = snapshot(conv1)
+    explorer = MaskExplorer(conv1, amount=10)
+    explorer.apply()
+    explorer.technique, explorer.amount = "random_unstructured", 40
+    explorer.apply()
+    random = conv1.weight_mask.clone()
+    explorer.technique, explorer.amount = "l1_unstructured", 90
+    explorer.apply()
+    explorer.undo()
+    assert torch.equal(conv1.weight_mask, random)
+    explorer.undo()
+    assert (conv1.weight_mask == 0).sum() == 10
+    explorer.undo()
+    assert same(before, snapshot(conv1))
+    explorer.undo()
+    assert explorer.message == "Nothing to undo: nothing was pruned from here."
+
+
+def test_undo_of_several_layers_leaves_the_others(model):
+    explorer = MaskExplorer(model, amount=0.5)
+    explorer.apply()
+    explorer.name = "fc3.weight"
+    explorer.apply()
+    explorer.undo()
+    assert prune.is_pruned(model.conv1) and not prune.is_pruned(model.fc3)
+
+
+def test_an_apply_that_fails_gives_the_earlier_one_back(conv1):
+    class Fails(prune.BasePruningMethod):
+        PRUNING_TYPE = "unstructured"
+
+        def compute_mask(self, t, default_mask):
+            if broken:
+                raise RuntimeError("no more")
+            return default_mask * 0
+
+    broken = False
+    explorer = MaskExplorer(conv1, amount=30, technique=Fails)
+    explorer.technique = "l1_unstructured"
+    explorer.apply()
+    after = snapshot(conv1)
+    explorer.technique = "Fails"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explorer, "_look", lambda *_: None)  # the preview would fail before
+        broken = True
+        pressed(explorer, "apply")
+    assert (explorer.failed, explorer.message) == (True, "no more")
+    assert torch.equal(conv1.weight_mask, after[1]["weight_mask"])
+
+
+# The accuracy
+
+
+def independent_accuracy(model, digits, prune_it):
+    copied = pruned_copy(model, prune_it)
+    with torch.no_grad():
+        guesses = copied(digits.test_images).argmax(1)
+    return float((guesses == digits.test_labels).float().mean())
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits()
+
+
+def test_the_accuracy_is_that_of_a_model_pruned_so(model, digits):
+    explorer = MaskExplorer(model, "fc3.weight", technique="random_unstructured", data=digits)
+    explorer._background.wait()
+    assert [share for share, _ in explorer.curve] == [step / 20 for step in range(21)]
+    assert (explorer.progress, explorer.measuring) == (1.0, False)
+
+    def prune_it(amount):
+        torch.manual_seed(explorer.seed)
+        return lambda m: prune.random_unstructured(m.fc3, "weight", amount=amount)
+
+    for share, accuracy in explorer.curve[::5]:
+        torch.manual_seed(explorer.seed)
+        expected = independent_accuracy(model, digits, prune_it(share))
+        assert accuracy == pytest.approx(expected, abs=1e-6), share
+    explorer.amount = 0.37
+    explorer._background.wait()
+    at, accuracy = explorer.accuracy
+    assert at == round(0.37 * 840)
+    assert accuracy == pytest.approx(independent_accuracy(model, digits, prune_it(0.37)), abs=1e-6)
+
+
+def test_a_curve_is_measured_once_for_each_technique(digits):
+    images = digits.train_images.flatten(1)
+    targets = torch.nn.functional.one_hot(digits.train_labels).float()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(1024, 10))  # reads digits, at once
+    model[1].weight.data = torch.linalg.lstsq(images, targets, driver="gelsd").solution.T.clone()
+    explorer = MaskExplorer(model, data=digits)
+    explorer._background.wait()
+    l1 = explorer.curve
+    assert l1[0][1] > 0.8 > 0.2 > l1[-1][1]
+    explorer.technique = "random_unstructured"
+    explorer._background.wait()
+    assert explorer.curve != l1
+    explorer.technique = "l1_unstructured"
+    assert explorer.curve == l1  # at once, without waiting
+    with torch.no_grad():
+        model[1].weight.mul_(2)
+    explorer.refresh()
+    assert explorer.curve == []  # another model: what was measured says nothing any more
+    explorer.close()
+
+
+def test_stop_and_go_on(model, digits):
+    explorer = MaskExplorer(model, data=digits)
+    explorer.stop()
+    explorer._background.wait()
+    found = len(explorer.curve)
+    assert found < 21 and not explorer.measuring and explorer.progress == found / 21
+    assert explorer.accuracy[0] == 45  # the accuracy at the slider is still answered
+    explorer.go_on()
+    explorer._background.wait()
+    assert len(explorer.curve) == 21
+
+
+def test_a_closed_panel_stops_its_work(model, digits):
+    explorer = MaskExplorer(model, data=digits)
+    explorer.close()
+    explorer._background.wait()
+    assert len(explorer.curve) < 21
+
+
+def test_measuring_leaves_the_model_alone(model, digits):
+    model.train()
+    prune.l1_unstructured(model.fc1, "weight", amount=0.5)
+    before = snapshot(model)
+    explorer = MaskExplorer(model, data=digits, technique="global_unstructured")
+    explorer._background.wait()
+    assert same(before, snapshot(model)) and model.training
+
+
+def test_data_of_another_kind_is_refused(model, digits):
+    for data in (digits.test_images, [digits.test_images], "digits", 3):
+        with pytest.raises(TypeError, match="data should be what load_digits"):
+            MaskExplorer(model, data=data)
+
+
+def test_an_error_while_measuring_is_said_in_the_panel(digits):
+    explorer = MaskExplorer(nn.Sequential(nn.Linear(3, 3)), data=digits)
+    explorer._background.wait()
+    assert explorer.failed and "mat1 and mat2 shapes" in explorer.message
+
+
+# Staying up to date
+
+
+def test_a_cell_that_prunes_or_trains_is_seen(model):
+    explorer = MaskExplorer(model)
+    prune.l1_unstructured(model.conv1, "weight", amount=50)
+    explorer.refresh()
+    assert (np.frombuffer(explorer.order, "<i4") == -1).sum() == 50
+    assert next(row for row in explorer.parameters if row["name"] == "conv1.weight")["gone"] == 50
+    old = explorer.values
+    with torch.no_grad():
+        model.conv1.weight_orig.mul_(2)
+    explorer.refresh()
+    assert explorer.values != old
+
+
+def test_refresh_sends_nothing_when_nothing_changed(model):
+    explorer = MaskExplorer(model)
+    changes = []
+    explorer.observe(changes.append)
+    explorer.refresh()
+    assert changes == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.TransformerEncoderLayer(16, 2, 32),
+        lambda: nn.LSTM(4, 3),
+        lambda: nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU()),
+        lambda: nn.Sequential(nn.LazyLinear(3), nn.Linear(3, 2)),
+        lambda: nn.Sequential(nn.Linear(3, 2).to("meta"), nn.Linear(3, 2)),
+        lambda: nn.ModuleDict({"a": nn.Linear(2, 2).half()}),
+    ],
+)
+def test_models_of_every_kind(make):
+    model = make()
+    explorer = MaskExplorer(model)
+    for row in explorer.parameters:
+        explorer.name = row["name"]
+        unseen = any(is_lazy(p) or p.is_meta for p in model.parameters())
+        before = None if unseen else snapshot(model)
+        explorer.apply()
+        explorer.reset()
+        assert before is None or same(before, snapshot(model))
+
+
+def test_tied_weights_are_shown_once():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    explorer = MaskExplorer(model)
+    assert [row["name"] for row in explorer.parameters] == ["0.weight", "0.bias", "1.bias"]
+    explorer.apply()
+    assert torch.equal(model[0].weight_mask, model[1].weight_mask)
+    explorer.undo()
+    assert model[0].weight is model[1].weight

@@ -1,70 +1,89 @@
 // ModuleInspector: the model as a tree, and a table of what the chosen module holds. Python sends
-// the rows of every module, so clicking through them needs no kernel.
+// every row once, under its full name, so clicking through the tree needs no kernel.
 
+import { button } from "./controls.js";
 import { element, quietVoice } from "./panel.js";
 
 const UNFOLDED = 40; // modules; a larger model starts with its first level only
+const ROWS = 40; // of one kind; the others wait for a click
+const KINDS = ["parameter", "buffer", "plain tensor", "hook"];
+const TENSOR_COLUMNS = ["shape", "dtype", "range", "zeros", "requires_grad"];
 
-const plural = (count, word) => `${count} ${count === 1 ? word : `${word}s`}`;
+const plural = (count, word) => `${count.toLocaleString("en")} ${count === 1 ? word : `${word}s`}`;
+const isInside = (owner, path) => path === "" || owner === path || owner.startsWith(`${path}.`);
+const isChanged = ({ what }) => what !== "";
+
+/** A dotted name as the module `path` uses it. */
+const withinModule = (name, path) => (path && name.startsWith(`${path}.`) ? name.slice(path.length + 1) : name);
+
+/** The modules by their paths, each with those inside it. */
+function readTree(entries) {
+  const nodes = new Map();
+  for (const entry of entries) {
+    const parts = entry.path.split(".");
+    const node = { ...entry, name: parts.pop(), parent: parts.join("."), depth: entry.path ? parts.length + 1 : 0, children: [] };
+    if (entry.path) nodes.get(node.parent)?.children.push(node);
+    nodes.set(entry.path, node);
+  }
+  return nodes;
+}
+
+const changesInside = (node) => node.children.reduce((sum, child) => sum + child.changes + changesInside(child), 0);
 
 function render({ model, el }) {
-  const label = element("div", { class: "prune-lab-title", id: `pl-${crypto.randomUUID()}` }, "modules");
   const list = element("div", {
-    class: "prune-lab-tree", role: "tree", "aria-labelledby": label.id,
+    class: "prune-lab-tree", role: "tree", "aria-label": "modules",
     "data-lm-suppress-shortcuts": "true", // JupyterLab would move its own cursor
   });
   const title = element("div", { class: "prune-lab-title" });
   const table = element("table", { class: "prune-lab-table" });
-  const holds = element("div", { class: "prune-lab-holds" }, title, table);
+  const holds = element("div", { class: "prune-lab-holds", tabindex: "0", "data-lm-suppress-shortcuts": "true" }, title, table);
   const counts = element("div", { class: "prune-lab-counts" });
   const since = element("span", { class: "prune-lab-since" });
-  const button = element("button", { type: "button", class: "prune-lab-copy" }, "Compare from now");
-  const bar = element("div", { class: "prune-lab-bar" }, since, button);
+  const bar = element("div", { class: "prune-lab-bar" }, since, button("Compare from now", () => model.send({ ask: "mark" })));
   const message = element("div", { class: "prune-lab-message", role: "status" });
   const voice = quietVoice();
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", "Module inspector");
   el.append(
     element("div", { class: "prune-lab-figure prune-lab-inspector" },
-      element("div", { class: "prune-lab-modules" }, label, list), holds),
+      element("div", { class: "prune-lab-modules" }, element("div", { class: "prune-lab-title" }, "modules"), list), holds),
     counts, bar, message, voice.region,
   );
 
+  let nodes = readTree(model.get("tree"));
+  let items = new Map(); // the elements of the modules that can be seen, by their paths
+  const complete = new Set(); // kinds whose rows were all asked for
   const folded = new Set();
-  if (model.get("tree").length > UNFOLDED) {
-    for (const { path, depth } of model.get("tree")) if (depth > 0) folded.add(path);
+  if (nodes.size > UNFOLDED) for (const { path, depth } of nodes.values()) if (depth > 0) folded.add(path);
+
+  // The tree
+
+  const chosenPath = () => (nodes.has(model.get("module")) ? model.get("module") : "");
+
+  function visible(node = nodes.get("")) {
+    return [node, ...(folded.has(node.path) ? [] : node.children.flatMap(visible))];
   }
-  const isInside = (path, parent) => path !== parent && (parent === "" || path.startsWith(`${parent}.`));
-  const parentOf = (path) => path.split(".").slice(0, -1).join(".");
-  const hasChildren = (path) => model.get("tree").some((entry) => isInside(entry.path, path));
-  const shown = () => model.get("tree").filter(
-    ({ path }) => ![...folded].some((parent) => isInside(path, parent)));
 
   function drawTree() {
     const focused = list.contains(document.activeElement);
-    const entries = shown();
-    list.replaceChildren(...entries.map((entry) => branch(entry, entries)));
-    const chosen = list.querySelector("[aria-selected=true]");
-    if (chosen && focused) chosen.focus();
-    chosen?.scrollIntoView?.({ block: "nearest" });
+    const scrolled = list.scrollTop;
+    items = new Map(visible().map((node) => [node.path, branch(node)]));
+    list.replaceChildren(...items.values());
+    list.scrollTop = scrolled;
+    showChosen(focused);
   }
 
-  function branch({ path, name, type, depth, changes }, entries) {
-    const siblings = entries.filter((other) => other.depth === depth && parentOf(other.path) === parentOf(path));
-    const parent = hasChildren(path);
-    const isFolded = folded.has(path);
-    const inside = isFolded
-      ? model.get("tree").filter((other) => isInside(other.path, path)).reduce((sum, other) => sum + other.changes, 0)
-      : 0;
+  function branch({ path, name, type, parent, depth, children, changes }) {
+    const siblings = path ? nodes.get(parent).children : [nodes.get("")];
     const item = element("div", {
-      class: "prune-lab-branch", role: "treeitem", "aria-level": depth + 1,
-      "aria-setsize": siblings.length,
+      class: "prune-lab-branch", role: "treeitem", "aria-level": depth + 1, "aria-setsize": siblings.length,
       "aria-posinset": siblings.findIndex((other) => other.path === path) + 1,
-      "aria-selected": path === model.get("module"), tabindex: path === model.get("module") ? 0 : -1,
     });
     item.style.setProperty("--pl-depth", depth);
     const fold = element("span", { class: "prune-lab-fold", "aria-hidden": "true" });
-    if (parent) {
+    const isFolded = folded.has(path);
+    if (children.length) {
       item.setAttribute("aria-expanded", !isFolded);
       fold.textContent = isFolded ? "▸" : "▾";
       fold.addEventListener("click", (event) => {
@@ -74,17 +93,42 @@ function render({ model, el }) {
     }
     item.append(fold, element("span", { class: "prune-lab-name" }, path ? name : type));
     if (path) item.append(" ", element("span", { class: "prune-lab-type" }, type));
-    const words = [changes && plural(changes, "change"), inside && `${plural(inside, "change")} inside`];
-    const said = words.filter(Boolean).join(", ");
+    const hidden = isFolded ? changesInside(nodes.get(path)) : 0;
+    const said = [changes && plural(changes, "change"), hidden && `${plural(hidden, "change")} inside`].filter(Boolean).join(", ");
     if (said) item.append(" ", element("span", { class: "prune-lab-mark prune-lab-changed" }, said));
-    item.addEventListener("click", () => { choose(path); list.querySelector("[aria-selected=true]")?.focus(); });
+    item.addEventListener("click", () => {
+      choose(path);
+      items.get(path).focus({ preventScroll: true });
+    });
     return item;
+  }
+
+  function showChosen(focus) {
+    for (const [path, item] of items) {
+      item.setAttribute("aria-selected", path === chosenPath());
+      item.setAttribute("tabindex", path === chosenPath() ? 0 : -1);
+    }
+    const item = items.get(chosenPath());
+    if (focus) item.focus({ preventScroll: true });
+    // Within the list alone: a cell that changes the model must not scroll the notebook.
+    const [inner, outer] = [item.getBoundingClientRect(), list.getBoundingClientRect()];
+    if (inner.top < outer.top) list.scrollTop -= outer.top - inner.top;
+    else if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;
   }
 
   function setFolded(path, fold) {
     if (fold) folded.add(path); else folded.delete(path);
-    if (fold && isInside(model.get("module"), path)) choose(path);
+    if (fold && isInside(chosenPath(), path)) choose(path);
     drawTree();
+  }
+
+  /** The chosen module inside a folded one would not be seen. */
+  function unfold() {
+    let opened = false;
+    for (let node = nodes.get(chosenPath()); node.path; node = nodes.get(node.parent)) {
+      opened = folded.delete(node.parent) || opened;
+    }
+    return opened;
   }
 
   function choose(path) {
@@ -95,22 +139,22 @@ function render({ model, el }) {
 
   list.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const entries = shown();
-    const path = model.get("module");
-    const at = entries.findIndex((entry) => entry.path === path);
-    const go = (place) => choose(entries[Math.max(0, Math.min(place, entries.length - 1))].path);
-    const parent = hasChildren(path);
+    const paths = [...items.keys()];
+    const { path, parent, children } = nodes.get(chosenPath());
+    const go = (place) => choose(paths[Math.max(0, Math.min(place, paths.length - 1))]);
+    const at = paths.indexOf(path);
     const keys = {
       ArrowDown: () => go(at + 1),
       ArrowUp: () => go(at - 1),
       Home: () => go(0),
-      End: () => go(entries.length - 1),
+      End: () => go(paths.length - 1),
       ArrowRight: () => {
-        if (!parent) return;
-        if (folded.has(path)) setFolded(path, false); else go(at + 1);
+        if (folded.has(path)) setFolded(path, false);
+        else if (children.length) go(at + 1);
       },
       ArrowLeft: () => {
-        if (parent && !folded.has(path)) setFolded(path, true); else if (path) choose(parentOf(path));
+        if (children.length && !folded.has(path)) setFolded(path, true);
+        else if (path) choose(parent);
       },
     };
     if (!keys[event.key]) return;
@@ -119,54 +163,86 @@ function render({ model, el }) {
     keys[event.key]();
   });
 
-  /** A chosen module inside a folded one would not be seen. */
-  function unfold() {
-    for (const parent of [...folded]) if (isInside(model.get("module"), parent)) folded.delete(parent);
-  }
+  // The table
 
   function drawHolds() {
-    const path = model.get("module");
-    const found = model.get("details")[path];
-    if (!found) return;
-    title.textContent = path ? `${path} · ${found.title}` : found.title;
-    table.replaceChildren(...found.sections
-      .filter(({ head, rows }) => rows.length || head !== "plain tensors") // most have none: no news
-      .map(section));
-    table.setAttribute("aria-label", `What ${path || found.title} holds`);
-    const held = Object.entries(found.counts).filter(([head, [now, was]]) => head !== "plain tensors" || now || was);
-    counts.replaceChildren(...held.flatMap(([head, [now, was]], i) => [
-      i ? " · " : "", element("b", {}, String(now)), ` ${plural(now, head.slice(0, -1)).replace(/^\d+ /, "")}`,
-      now === was ? "" : ` (${was} before)`,
-    ]));
-    since.textContent = `Before: ${model.get("since")}.`;
-    const changed = found.sections.reduce((sum, { rows }) => sum + rows.filter(({ what }) => what).length, 0);
-    voice.say(`${path || found.title}: ${counts.textContent}; ${changed ? plural(changed, "change") : "nothing changed"}`);
+    const path = chosenPath();
+    const rows = model.get("rows").filter(({ owner }) => isInside(owner, path));
+    const scrolled = holds.scrollTop;
+    const name = path || nodes.get(path).type;
+    title.textContent = path ? `${path} · ${nodes.get(path).title}` : nodes.get(path).title;
+    holds.setAttribute("role", "region");
+    holds.setAttribute("aria-label", `What ${name} holds`);
+    const shown = [];
+    const said = [];
+    for (const kind of KINDS) {
+      const own = rows.filter((row) => row.kind === kind);
+      const now = own.filter((row) => row.now).length;
+      const before = own.filter(({ what }) => what !== "added").length;
+      if (!own.length && kind === "plain tensor") continue; // most modules have none: no news
+      // The kinds of tensors share their columns: the first with rows names them.
+      shown.push(section(kind, own, path, kind === "hook" || !shown.some(({ rows: { length } }) => length > 1)));
+      said.push(said.length ? " · " : "", element("b", {}, now.toLocaleString("en")), plural(now, ` ${kind}`).replace(/^\S+ /, ""));
+      if (before !== now) said.push(` (${before.toLocaleString("en")} before)`);
+    }
+    const changed = rows.filter(isChanged).length;
+    said.push(" · ", changed ? element("b", {}, plural(changed, "change")) : "nothing changed");
+    table.replaceChildren(...shown);
+    holds.scrollTop = scrolled;
+    counts.replaceChildren(...said);
+    since.textContent = `“Before” is the model as it was ${model.get("since")}.`;
+    voice.say(`${name}: ${counts.textContent}`);
   }
 
-  function section({ head, columns, rows }) {
+  function section(kind, rows, path, named) {
+    const columns = kind === "hook" ? ["runs as"] : TENSOR_COLUMNS;
     const body = element("tbody");
-    const heading = element("tr", {}, element("th", { scope: "col" }, rows.length ? head : `${head}: none`));
-    if (rows.length) heading.append(...columns.map((column) => element("th", wide(columns, { scope: "col" }), column)));
+    const heading = element("tr", {}, element("th", { scope: "col" }, rows.length ? `${kind}s` : `${kind}s: none`));
+    if (rows.length && named) heading.append(...columns.map((column) => element("th", wide(columns, { scope: "col" }), ...breakable(column))));
     body.append(heading);
-    for (const { name, what, said, now, before } of rows) {
-      const mark = what ? element("span", { class: `prune-lab-mark prune-lab-${what}` }, said) : "";
-      const top = element("th", { scope: "row" }, element("span", { class: "prune-lab-name" }, name), " ", mark);
-      body.append(line(top, now ?? before, columns, `${what ? "prune-lab-marked" : ""} ${now ? "" : "prune-lab-was"}`));
-      if (now && before) {
-        const was = element("th", { scope: "row" }, "before");
-        body.append(line(was, before, columns, "prune-lab-was", now));
-      }
+    const some = complete.has(kind) ? rows : rows.slice(0, ROWS);
+    for (const row of some) body.append(...lines(row, columns, path));
+    const left = rows.slice(some.length);
+    if (left.length) {
+      const changed = left.filter(isChanged).length;
+      const all = button(`Show ${left.length.toLocaleString("en")} more${changed ? `, ${changed.toLocaleString("en")} of them changed` : ""}`, () => {
+        complete.add(kind);
+        drawHolds();
+        holds.focus({ preventScroll: true }); // the button is gone
+      });
+      body.append(element("tr", {}, element("td", { colspan: 6 }, all)));
     }
     return body;
   }
 
+  /** A row's line, and the one with what was there before where that was something else. */
+  function* lines(row, columns, path) {
+    const { name, what, now, before } = row;
+    const top = element("th", { scope: "row" }, element("span", { class: "prune-lab-name" }, row.kind === "hook" ? name : withinModule(name, path)));
+    const mark = what ? element("span", { class: `prune-lab-mark prune-lab-${what}` }, word(row, path)) : "";
+    if (what !== "renamed") top.append(" ", mark);
+    const where = row.kind === "hook" && row.owner !== path ? `${withinModule(row.owner, path)}: ` : "";
+    const cells = (now ?? before).map((text) => where + text);
+    yield line(top, cells, columns, now ? "prune-lab-line" : "prune-lab-line prune-lab-struck", now && before);
+    if (what === "renamed") yield element("tr", { class: "prune-lab-was" }, element("td", { colspan: 6 }, mark)); // too long beside the name
+    if (now && before) yield line(element("th", { scope: "row" }, "before"), before, columns, "prune-lab-was", now);
+  }
+
+  function word({ what, was, other_values: others }, path) {
+    if (what === "renamed") return `renamed from ${withinModule(was, path)}, ${others ? "other values" : "same values"}`;
+    return what === "changed" && others ? "other values" : what;
+  }
+
+  /** A name that may go on in the next line after "_". */
+  const breakable = (text) => text.split("_").flatMap((part, i) => (i ? ["_", element("wbr"), part] : [part]));
+
   const wide = (columns, attributes) => (columns.length === 1 ? { ...attributes, colspan: 5 } : attributes);
 
   /** One line of the table; what differs from `other` is set off. */
-  function line(top, cells, columns, classes, other = cells) {
-    const made = element("tr", { class: classes.trim() }, top);
+  function line(top, cells, columns, classes, other) {
+    const made = element("tr", { class: classes }, top);
     cells.forEach((text, i) => made.append(element("td", wide(columns, {
-      "data-label": columns[i], ...(text === other[i] ? {} : { class: "prune-lab-differs" }),
+      "data-label": columns[i], ...(other && text !== other[i] ? { class: "prune-lab-differs" } : {}),
     }), text)));
     return made;
   }
@@ -176,11 +252,14 @@ function render({ model, el }) {
     message.classList.toggle("prune-lab-failed", model.get("failed"));
   }
 
-  button.addEventListener("click", () => model.send({ ask: "mark" }));
   const changes = {
-    "change:tree": drawTree,
-    "change:module": () => { unfold(); drawTree(); drawHolds(); },
-    "change:details change:since": drawHolds,
+    "change:tree": () => { nodes = readTree(model.get("tree")); unfold(); drawTree(); },
+    "change:module": () => {
+      complete.clear();
+      holds.scrollTop = 0;
+      if (unfold()) drawTree(); else showChosen(list.contains(document.activeElement));
+    },
+    "change:tree change:module change:rows change:since": drawHolds,
     "change:message change:failed": takeMessage,
   };
   for (const [events, react] of Object.entries(changes)) model.on(events, react);
