@@ -330,12 +330,18 @@ def _range(values: Tensor) -> str:
     if values.numel() == 0 or values.is_complex():
         return ""
     values = _countable(values)
-    low, high = values.min().item(), values.max().item()
+    try:
+        low, high = values.min().item(), values.max().item()
+    except NotImplementedError:  # torch cannot compare every type, such as unsigned 16-bit integers
+        return ""
     return _number(low) if low == high else f"{_number(low)} to {_number(high)}"
 
 
-def _zeros(values: Tensor) -> int:
-    return values.numel() - int(_countable(values).count_nonzero())
+def _zeros(values: Tensor) -> int | None:
+    try:
+        return values.numel() - int(_countable(values).count_nonzero())
+    except NotImplementedError:
+        return None
 
 
 def _countable(values: Tensor) -> Tensor:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import traitlets
 from matplotlib.figure import Figure
 from torch import nn
 
-from prune_lab.inspection import ModuleReport, TensorEntry, inspect_module
+from prune_lab.inspection import HookEntry, ModuleReport, TensorEntry, describe, inspect_module
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.panel import Panel
-
-Reports = dict[str, ModuleReport]
-
-_HEADS = {"parameter": "parameters", "buffer": "buffers", "attribute": "plain tensors"}
-_COLUMNS = ["shape", "dtype", "range", "zeros", "requires_grad"]
 
 
 class ModuleInspector(Panel):
@@ -28,9 +25,14 @@ class ModuleInspector(Panel):
     Attributes:
         module: dotted name of the chosen module, as ``model.named_modules()`` gives it; "" is the
             model itself. Set it or click in the tree.
-        tree: the modules in order, each a dict: ``path``, ``name``, ``type``, ``depth`` and
-            ``changes``, the number of changes to what the module itself owns.
-        details: for each path the rows that the panel shows.
+        tree: the modules in order, each a dict: ``path``, ``type``, ``title`` (the type with its
+            options) and ``changes``, the number of changes to what the module itself owns.
+        rows: the parameters, buffers, plain tensors and hooks of the whole model, each a dict:
+            ``kind``, ``name``, ``owner`` (a path of the tree), ``what`` ("", "added", "gone",
+            "renamed" or "changed"), and its cells of the table, ``now`` and, where they were
+            others, ``before``. ``was`` is a renamed tensor's earlier name, ``other_values``
+            whether its values have changed.
+        since: what "before" means, in words.
 
     Args:
         model: any module.
@@ -49,7 +51,7 @@ class ModuleInspector(Panel):
     >>> _ = prune.random_unstructured(model.conv1, "weight", amount=0.3)
     >>> inspector.refresh()  # a notebook does this after each cell
     >>> inspector
-    ModuleInspector(module='conv1', parameters=2, buffers=1, hooks=1)
+    ModuleInspector(module='conv1', parameters=2, buffers=1, hooks=1, changes=4)
     """
 
     _esm = script("module_inspector.js")
@@ -58,13 +60,21 @@ class ModuleInspector(Panel):
     module = traitlets.Unicode(help="dotted name of the chosen module; '' is the model").tag(
         sync=True
     )
-    tree = traitlets.List(traitlets.Dict(), help="the modules, in the model's order").tag(sync=True)
-    details = traitlets.Dict(help="for each path: title, counts, sections").tag(sync=True)
+    tree: traitlets.List[dict[str, Any]] = traitlets.List(
+        help="the modules, in the model's order"
+    ).tag(sync=True)
+    rows: traitlets.List[dict[str, Any]] = traitlets.List(
+        help="what they hold and held, each thing once"
+    ).tag(sync=True)
     since = traitlets.Unicode(help="what 'before' means, in words").tag(sync=True)
 
     def __init__(self, model: nn.Module, module: str = "") -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model must be a torch.nn.Module, but got {type(model).__name__}")
         self._model = model
-        self._before = self._now = _reports(model)
+        self._modules = _modules(model)
+        _check(module, self._modules)  # first of all: a panel half made would follow the cells
+        self._before = self._now = inspect_module(model)
         super().__init__()
         self.since = "when this panel was made"
         self._show()
@@ -72,155 +82,147 @@ class ModuleInspector(Panel):
 
     def refresh(self) -> None:
         """Look at the model again; after each executed cell this happens by itself."""
-        whole = inspect_module(self._model)
-        if _same(whole, self._now[""]) and _paths(self._model) == list(self._now):
-            return
-        self._now = _reports(self._model)
-        self._show()
+        modules, now = _modules(self._model), inspect_module(self._model, self._now)
+        same = now.tensors == self._now.tensors and now.hooks == self._now.hooks
+        if modules != self._modules or not same:
+            self._modules, self._now = modules, now
+            self._show()
 
     def mark(self) -> None:
         """Compare from now on with the model as it is now."""
-        self._before = self._now = _reports(self._model)
+        self._modules, self._now = _modules(self._model), inspect_module(self._model, self._now)
+        self._before = self._now
         self.since = "when you chose to compare from now"
         self._show()
 
     def _show(self) -> None:
-        owners = _changes(self._before[""], self._now[""], list(self._now))
-        tree = []
-        for path, module in self._model.named_modules():
-            name = path.rpartition(".")[2]
-            depth = path.count(".") + 1 if path else 0
-            entry = {"path": path, "name": name, "type": type(module).__name__, "depth": depth}
-            tree.append({**entry, "changes": owners.count(path)})
-        nothing = ModuleReport("", (), ())
-        details = {
-            path: _details(self._before.get(path, nothing), now) for path, now in self._now.items()
-        }
+        rows = []
+        for row in _rows(self._before, self._now):
+            while row["owner"] not in self._modules:  # the module is gone: show where it was
+                row["owner"] = row["owner"].rpartition(".")[0]
+            rows.append(row)
+        changes = Counter(row["owner"] for row in rows if row["what"])
+        tree = [
+            {"path": path, "type": kind, "title": title, "changes": changes[path]}
+            for path, (kind, title) in self._modules.items()
+        ]
         with self.hold_sync():
-            self.tree, self.details = tree, details
-            while self.module not in details:  # it is gone: show where it was
+            self.tree, self.rows = tree, rows
+            while self.module not in self._modules:
                 self.module = self.module.rpartition(".")[0]
 
     @traitlets.validate("module")
     def _check_module(self, proposal: traitlets.Bunch) -> str:
-        if proposal.value not in self._now:
-            children = ", ".join(repr(path) for path in self._now if path) or "no modules inside"
-            raise ValueError(f"the model has no module {proposal.value!r}; it has {children}")
-        return str(proposal.value)
+        return _check(proposal.value, self._modules)
 
     def __repr__(self) -> str:
-        counts = self.details[self.module]["counts"]
-        held = ", ".join(f"{kind}={counts[kind][0]}" for kind in ("parameters", "buffers", "hooks"))
-        return f"ModuleInspector(module={self.module!r}, {held})"
+        inside = [row for row in self.rows if _is_inside(row["owner"], self.module)]
+        held = Counter(row["kind"] for row in inside if "now" in row)
+        counts = {f"{kind}s": held[kind] for kind in ("parameter", "buffer", "hook")}
+        if changes := sum(bool(row["what"]) for row in inside):
+            counts["changes"] = changes
+        said = ", ".join(f"{what}={count}" for what, count in counts.items())
+        return f"ModuleInspector(module={self.module!r}, {said})"
 
     def _figure(self) -> Figure:
-        before, now = self._before.get(self.module), self._now[self.module]
-        text = str(now) if before is None else f"{now}\n\n\n{before.compare(now)}"
-        lines = text.splitlines()
+        before, now = (self._part(report) for report in (self._before, self._now))
+        lines = f"{now}\n\n\n{before.compare(now)}".splitlines()
+        if len(lines) > _LINES:
+            lines[_LINES:] = ["", f"... and {len(lines) - _LINES:,} more lines"]
+        lines = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..." for line in lines]
         figure = Figure(figsize=(0.09 * max(map(len, lines)) + 0.3, 0.2 * len(lines) + 0.3))
         # Names come from the user's model: "$" must not start a formula.
+        text = "\n".join(lines)
         figure.text(0, 1, text, family="monospace", size=10, va="top", parse_math=False)
         return figure
 
-
-def _paths(model: nn.Module) -> list[str]:
-    return [path for path, _ in model.named_modules()]
-
-
-def _reports(model: nn.Module) -> Reports:
-    """A report of every module, the model's own first."""
-    whole = inspect_module(model)  # says so where the model is none
-    return {path: inspect_module(m) if path else whole for path, m in model.named_modules()}
-
-
-def _same(one: ModuleReport, other: ModuleReport) -> bool:
-    return one.tensors == other.tensors and one.hooks == other.hooks
-
-
-def _changes(before: ModuleReport, now: ModuleReport, paths: list[str]) -> list[str]:
-    """For each change in the whole model, the module that owns what changed."""
-
-    def owner(name: str) -> str:
-        inside = [path for path in paths if path and name.startswith((f"{path}.", f"{path}: "))]
-        return max(inside, key=len, default="")
-
-    return [owner(change.name) for change in before.compare(now).changes]
+    def _part(self, whole: ModuleReport) -> ModuleReport:
+        """What a report of the model says about the chosen module, under the names that it uses."""
+        if not self.module:
+            return whole
+        path = self.module
+        tensors = [
+            replace(tensor, name=tensor.name.removeprefix(f"{path}."))
+            for tensor in whole.tensors
+            if _is_inside(_owner(tensor.name), path)
+        ]
+        hooks = [
+            replace(hook, when=hook.when.removeprefix(f"{path}: ").removeprefix(f"{path}."))
+            for hook in whole.hooks
+            if _is_inside(hook.when.rpartition(": ")[0], path)
+        ]
+        return ModuleReport(self._modules[path][1], tensors, hooks)
 
 
-def _details(before: ModuleReport, now: ModuleReport) -> dict[str, Any]:
-    """The rows for one module: what there is now, what was there before, and a word for each."""
-    old = {(t.kind, t.name): t for t in before.tensors}
-    words: dict[tuple[str, str], tuple[str, TensorEntry | None]] = {}
-    gone: list[TensorEntry] = []
-    hooks: list[tuple[str, str, str]] = []
-    for change in before.compare(now).changes:
-        key = (change.kind, change.name)
-        if change.kind == "hook":
-            hooks.append((change.what, change.details, change.name))
-        elif change.what == "gone":
-            gone.append(old[key])
-        elif change.what == "renamed":
-            for tensor in now.tensors:
-                was = change.name.removesuffix(f" -> {tensor.name}")
-                if tensor.kind == change.kind and was != change.name:
-                    words[(tensor.kind, tensor.name)] = ("renamed", old[(change.kind, was)])
-        else:
-            words[key] = (change.what, old.get(key))
+# The picture's size: a large model's report would be metres high.
+_LINES, _WIDTH = 60, 140
 
-    def rows(kind: str) -> Iterator[dict[str, Any]]:
-        for tensor in now.tensors:
-            if tensor.kind == kind:
-                what, was = words.get((tensor.kind, tensor.name), ("", None))
-                yield _row(tensor.name, what, _said(what, was, tensor), tensor, was)
-        for tensor in gone:
-            if tensor.kind == kind:
-                yield _row(tensor.name, "gone", "gone", None, tensor)
+_Modules = dict[str, tuple[str, str]]
 
-    counts = {
-        head: [sum(t.kind == kind for t in report.tensors) for report in (now, before)]
-        for kind, head in _HEADS.items()
-    }
-    counts["hooks"] = [len(now.hooks), len(before.hooks)]
-    sections = [
-        {"head": head, "columns": _COLUMNS, "rows": list(rows(kind))}
-        for kind, head in _HEADS.items()
-    ]
-    added = [(name, when) for what, name, when in hooks if what == "added"]
-    hook_rows = []
+
+def _modules(model: nn.Module) -> _Modules:
+    """Each module's type and description, by its path."""
+    return {path: (type(part).__name__, describe(part)) for path, part in model.named_modules()}
+
+
+def _check(path: str, modules: _Modules) -> str:
+    if path in modules:
+        return path
+    inside = [repr(other) for other in modules if other]
+    some = ", ".join(inside[:10]) or "no modules inside"
+    more = f" and {len(inside) - 10:,} more" if len(inside) > 10 else ""
+    raise ValueError(f"the model has no module {path!r}; it has {some}{more}")
+
+
+def _owner(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _is_inside(owner: str, path: str) -> bool:
+    return not path or owner == path or owner.startswith(f"{path}.")
+
+
+def _rows(before: ModuleReport, now: ModuleReport) -> Iterator[dict[str, Any]]:
+    """What there is now, what was there before, and a word for each change."""
+    for old, new in before.pairs(now):
+        if new is not None:
+            yield _tensor_row(old, new)
+        elif old is not None:
+            yield _named(old, "gone") | {"before": _cells(old)}
+    known = Counter(before.hooks)
     for hook in now.hooks:
-        new = (hook.name, hook.when) in added
-        if new:
-            added.remove((hook.name, hook.when))
-        what = "added" if new else ""
-        hook_rows.append({"name": hook.name, "what": what, "said": what, "now": [hook.when]})
-    for what, name, when in hooks:
-        if what == "gone":
-            hook_rows.append({"name": name, "what": what, "said": what, "before": [when]})
-    sections.append({"head": "hooks", "columns": ["runs as"], "rows": hook_rows})
-    return {"title": now.module, "counts": counts, "sections": sections}
+        yield _hook_row(hook, "" if known[hook] > 0 else "added") | {"now": [_when(hook)]}
+        known[hook] -= 1
+    for hook in (+known).elements():
+        yield _hook_row(hook, "gone") | {"before": [_when(hook)]}
 
 
-def _said(what: str, was: TensorEntry | None, now: TensorEntry) -> str:
-    """Such as "renamed from weight"."""
+def _tensor_row(was: TensorEntry | None, now: TensorEntry) -> dict[str, Any]:
+    cells = {"now": _cells(now)}
     if was is None:
-        return what
-    values = "values changed" if was.fingerprint != now.fingerprint else ""
-    if what == "renamed":
-        return f"renamed from {was.name}, {values or 'same values'}"
-    return values or what
+        return _named(now, "added") | cells
+    other_values = was.fingerprint != now.fingerprint
+    if _cells(was) != cells["now"]:
+        cells["before"] = _cells(was)
+    if was.name != now.name:
+        return _named(now, "renamed") | cells | {"was": was.name, "other_values": other_values}
+    changed = other_values or "before" in cells
+    return _named(now, "changed" if changed else "") | cells | {"other_values": other_values}
 
 
-def _row(
-    name: str, what: str, said: str, now: TensorEntry | None, before: TensorEntry | None
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": name, "what": what, "said": said}
-    if now is not None:
-        row["now"] = _cells(now)
-    if before is not None:
-        row["before"] = _cells(before)
-    return row
+def _named(tensor: TensorEntry, what: str) -> dict[str, Any]:
+    return {"kind": tensor.kind, "name": tensor.name, "owner": _owner(tensor.name), "what": what}
 
 
 def _cells(tensor: TensorEntry) -> list[str]:
     grad = str(tensor.requires_grad)
     return [tensor.size, tensor.dtype, tensor.range, tensor.zeros_of_all, grad]
+
+
+def _hook_row(hook: HookEntry, what: str) -> dict[str, Any]:
+    owner = hook.when.rpartition(": ")[0]
+    return {"kind": "hook", "name": hook.name, "owner": owner, "what": what}
+
+
+def _when(hook: HookEntry) -> str:
+    return hook.when.rpartition(": ")[2]

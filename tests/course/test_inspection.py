@@ -100,6 +100,7 @@ def test_every_kind_of_hook_is_found_under_its_name() -> None:
         torch.randn(3, dtype=torch.complex64),
         torch.tensor([True, False]),
         torch.tensor(7),
+        torch.tensor([1, 0, 3]).to(torch.uint16),
         torch.empty(0, 3),
         torch.eye(3).to_sparse(),
         torch.tensor([float("nan"), 1]),

@@ -16,6 +16,9 @@ const isChanged = ({ what }) => what !== "";
 /** A dotted name as the module `path` uses it. */
 const withinModule = (name, path) => (path && name.startsWith(`${path}.`) ? name.slice(path.length + 1) : name);
 
+/** A name that may go on in the next line after "." and "_". */
+const breakable = (name) => name.split(/(?<=[._])/).flatMap((part) => [part, element("wbr")]);
+
 /** The modules by their paths, each with those inside it. */
 function readTree(entries) {
   const nodes = new Map();
@@ -218,7 +221,7 @@ function render({ model, el }) {
   /** A row's line, and the one with what was there before where that was something else. */
   function* lines(row, columns, path) {
     const { name, what, now, before } = row;
-    const top = element("th", { scope: "row" }, element("span", { class: "prune-lab-name" }, row.kind === "hook" ? name : withinModule(name, path)));
+    const top = element("th", { scope: "row" }, element("span", { class: "prune-lab-name" }, ...breakable(row.kind === "hook" ? name : withinModule(name, path))));
     const mark = what ? element("span", { class: `prune-lab-mark prune-lab-${what}` }, word(row, path)) : "";
     if (what !== "renamed") top.append(" ", mark);
     const where = row.kind === "hook" && row.owner !== path ? `${withinModule(row.owner, path)}: ` : "";
@@ -232,9 +235,6 @@ function render({ model, el }) {
     if (what === "renamed") return `renamed from ${withinModule(was, path)}, ${others ? "other values" : "same values"}`;
     return what === "changed" && others ? "other values" : what;
   }
-
-  /** A name that may go on in the next line after "_". */
-  const breakable = (text) => text.split("_").flatMap((part, i) => (i ? ["_", element("wbr"), part] : [part]));
 
   const wide = (columns, attributes) => (columns.length === 1 ? { ...attributes, colspan: 5 } : attributes);
 
