@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -18,7 +17,7 @@ from prune_lab import plots, prune
 from prune_lab.prune.amounts import count
 from prune_lab.widgets.applies import Applies, Call
 from prune_lab.widgets.frontend import script
-from prune_lab.widgets.naming import access, expression_for
+from prune_lab.widgets.naming import access, callers_name
 from prune_lab.widgets.panel import Panel
 from prune_lab.widgets.parameters import Place, places_of
 from prune_lab.widgets.techniques import (
@@ -186,7 +185,7 @@ class MaskExplorer(Panel):
         self._module = module
         self._places = places_of(module)
         self._check_name(name)
-        self._label = label or _callers_name(module) or type(module).__name__.lower()
+        self._label = label or callers_name(module) or type(module).__name__.lower()
         self._technique: dict[str, Technique] = dict(TECHNIQUES)
         self._own = None if isinstance(technique, str) else technique
         if not isinstance(technique, str):
@@ -779,11 +778,3 @@ def _group_sizes(values: Tensor) -> list[int]:
 def _first_weight(places: dict[str, Place]) -> str:
     weights = [name for name, place in places.items() if place.values.dim() > 1]
     return (weights or list(places))[0]
-
-
-def _callers_name(module: nn.Module) -> str | None:
-    """How the code that made the widget calls the module."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename == __file__:
-        frame = frame.f_back
-    return None if frame is None else expression_for(module, {**frame.f_globals, **frame.f_locals})
