@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -126,15 +127,26 @@ class ModuleInspector(Panel):
 
     def _figure(self) -> Figure:
         before, now = (self._part(report) for report in (self._before, self._now))
-        lines = f"{now}\n\n\n{before.compare(now)}".splitlines()
+        held = f"{now}\n\n\n{before.compare(now)}".splitlines()
+        tree = [_shortened(line, _TREE_WIDTH) for line in self._branches()]
+        width = max(map(len, tree)) + 4
+        beside = itertools.zip_longest(tree, held, fillvalue="")
+        lines = [_shortened(f"{left:{width}}{right}", _WIDTH) for left, right in beside]
         if len(lines) > _LINES:
             lines[_LINES:] = ["", f"... and {len(lines) - _LINES:,} more lines"]
-        lines = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..." for line in lines]
         figure = Figure(figsize=(0.09 * max(map(len, lines)) + 0.3, 0.2 * len(lines) + 0.3))
         # Names come from the user's model: "$" must not start a formula.
         text = "\n".join(lines)
         figure.text(0, 1, text, family="monospace", size=10, va="top", parse_math=False)
         return figure
+
+    def _branches(self) -> Iterator[str]:
+        for entry in self.tree:
+            path, changes = entry["path"], entry["changes"]
+            name = f"{path.rpartition('.')[2]} {entry['type']}".strip()
+            marks = f"  [{changes} change{'s' * (changes != 1)}]" if changes else ""
+            depth = len(path.split(".")) if path else 0
+            yield f"{'>' if path == self.module else ' '} {'  ' * depth}{name}{marks}"
 
     def _part(self, whole: ModuleReport) -> ModuleReport:
         """What a report of the model says about the chosen module, under the names that it uses."""
@@ -155,7 +167,7 @@ class ModuleInspector(Panel):
 
 
 # The picture's size: a large model's report would be metres high.
-_LINES, _WIDTH = 60, 140
+_LINES, _WIDTH, _TREE_WIDTH = 60, 160, 44
 
 _Modules = dict[str, tuple[str, str]]
 
@@ -163,6 +175,10 @@ _Modules = dict[str, tuple[str, str]]
 def _modules(model: nn.Module) -> _Modules:
     """Each module's type and description, by its path."""
     return {path: (type(part).__name__, describe(part)) for path, part in model.named_modules()}
+
+
+def _shortened(line: str, width: int) -> str:
+    return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
 def _check(path: str, modules: _Modules) -> str:
