@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -151,7 +150,7 @@ class DigitPad(Panel):
         ]
         self.technique, self.amount, self.seed = technique, amount, seed
         self.observe(self._forget_label, "image")
-        self.observe(lambda _: self._answer(), ["image", "technique", "amount", "seed", "question"])
+        self.observe(self._answer_again, ["image", "technique", "amount", "seed", "question"])
         self.real()
 
     # What the reader asks
@@ -189,11 +188,6 @@ class DigitPad(Panel):
             self._look()
             self._answer()
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the browser sends; if that fails, the panel says so."""
-        with self._in_the_panel():
-            super().set_state(sync_data)
-
     # The networks
 
     def _look(self) -> None:
@@ -215,6 +209,10 @@ class DigitPad(Panel):
             name: tensor.detach().clone() if isinstance(tensor, Tensor) else tensor
             for name, tensor in self._model.state_dict().items()
         }
+
+    def _answer_again(self, change: object) -> None:
+        with self._in_the_panel():
+            self._answer()
 
     def _answer(self) -> None:
         """Ask both networks, unless they were asked the same before."""
@@ -248,7 +246,8 @@ class DigitPad(Panel):
         with self.hold_sync():
             self.dense, self.pruned = dense, pruned
             self.counts = (total - kept, before, total)
-            self._say("")
+            if self.message:
+                self._say("")
 
     def _ask(self, values: dict[str, Tensor], image: Tensor) -> list[float]:
         probabilities = self._logits(self._trial, values, image).softmax(1)

@@ -37,6 +37,7 @@ class Panel(anywidget.AnyWidget):
     def __init__(self) -> None:
         super().__init__()
         self._hidden = False
+        self._said = 0  # how often something was: the same failure may come twice
         self._views = 0
         self._background = Background()
         self.add_class("prune-lab")
@@ -92,16 +93,17 @@ class Panel(anywidget.AnyWidget):
     @contextmanager
     def _in_the_panel(self) -> Iterator[None]:
         """Whatever goes wrong inside is said in the panel, in one sentence, without traceback."""
-        earlier = self.message
+        before = self._said
         try:
             yield
-            if self.failed and self.message == earlier:  # what failed before now works
+            if self.failed and self._said == before:  # what failed before now works
                 self._say("")
         except Exception as error:
             sentence = str(error).partition("\n")[0] or type(error).__name__
             self._say(sentence, failed=True)
 
     def _say(self, sentence: str, failed: bool = False) -> None:
+        self._said += 1
         with self.hold_sync():
             self.message, self.failed = sentence, failed
 
