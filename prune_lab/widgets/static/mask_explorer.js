@@ -6,7 +6,8 @@ import { countOf, fractionOf, ordinal, pythonFloat } from "./amount.js";
 import { button, menu, numberBox, slider, switcher } from "./controls.js";
 import { drawCurves, heightAt } from "./curve.js";
 import { byBlocks, cellAt, entriesOf, Heatmap, neighbour, tooSmallToHatch } from "./heatmap.js";
-import { binAt, binsOf, drawHistogram, largestPruned, tallyBins, valuesOf } from "./histogram.js";
+import { binAt, drawHistogram, sizeAt, sortIntoBins, tallyBins, valuesOf } from "./histogram.js";
+import { indexed, prunedAt } from "./order.js";
 import { codeLine, element, numbers, onThemeChange, quietVoice, rgb, themeColours } from "./panel.js";
 
 const TALLEST = 440; // CSS pixels: the picture and its controls fit a laptop's screen
@@ -24,34 +25,6 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 function axes(shape, layout) {
   if (layout.tiles.length > 1 || shape.length < 2) return "";
   return ` · rows: dim 0, columns: ${shape.length === 2 ? "dim 1" : "all other dims"}`;
-}
-
-/** "weight[1, 0, 2, 3]": a flat index as torch writes it. */
-function indexed(name, flat, shape) {
-  const places = [];
-  for (let dim = shape.length - 1; dim >= 0; dim -= 1) {
-    places.unshift(flat % shape[dim]);
-    flat = Math.floor(flat / shape[dim]);
-  }
-  return { places, text: `${name}[${places.join(", ")}]` };
-}
-
-/** How many of the sorted positions are smaller than `count`. */
-function below(sorted, count) {
-  let [low, high] = [0, sorted.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle] < count) low = middle + 1; else high = middle;
-  }
-  return low;
-}
-
-/** How many entries of a layer are pruned at `count`, from its numbers at equal steps of it. */
-function prunedAt(steps, count, units) {
-  const place = units ? (count / units) * (steps.length - 1) : 0;
-  const from = Math.min(Math.floor(place), steps.length - 1);
-  const to = Math.min(from + 1, steps.length - 1);
-  return steps[from] + (steps[to] - steps[from]) * (place - from);
 }
 
 /** Keep fraction and count in step, whichever of them the reader moves. */
@@ -145,8 +118,7 @@ function render({ model, el }) {
 
   const heatmap = new Heatmap(canvas);
   let colours = null;
-  let sorted = new Int32Array(); // the positions, smallest first
-  let bins = new Uint8Array();
+  let bins = []; // of the histogram
   let marked = -1; // the cell under the pointer or the keyboard's cursor
   let bin = -1; // the histogram's bin under the pointer
   let frame = 0;
@@ -167,12 +139,12 @@ function render({ model, el }) {
     heatmap.draw(count, marked, colours, view);
     swatch.classList.toggle("prune-lab-plain", tooSmallToHatch(heatmap.layout));
     [scale.hidden, keptKey.hidden, prunedKey.hidden] = [view === "mask", view !== "mask", view === "weights"];
-    const tally = tallyBins(bins, heatmap.order, count);
-    const threshold = BY_SIZE.includes(model.get("technique"))
-      ? largestPruned(heatmap.values, heatmap.order, count) : null;
+    const tally = tallyBins(bins, count);
+    const bySize = !asked && BY_SIZE.includes(model.get("technique"));
+    const threshold = bySize ? sizeAt(tally.last, heatmap.values, heatmap.order) : null;
     drawHistogram(histogram, tally, threshold, heatmap.limit, side.clientWidth, CHART, devicePixelRatio, colours);
     describe(count, tally, threshold);
-    drawBars(count);
+    drawBars(count, tally.total);
     drawAccuracy(count);
   }
 
@@ -217,7 +189,7 @@ function render({ model, el }) {
     }
   }
 
-  function drawBars(count) {
+  function drawBars(count, prunedHere) {
     const rows = model.get("parameters").filter(({ shape, name }) => shape.length > 1 || name === model.get("name"));
     barsBox.hidden = rows.length < 2;
     if (barsBox.hidden) return;
@@ -229,7 +201,7 @@ function render({ model, el }) {
     }
     rows.forEach(({ name, total, gone, steps }, i) => {
       const shown = name === model.get("name");
-      const pruned = shown ? below(sorted, count) : steps ? prunedAt(steps, count, model.get("units")) : gone;
+      const pruned = shown ? prunedHere : steps ? prunedAt(steps, count, model.get("units")) : gone;
       const [label, track, share] = bars.children[i].children;
       label.textContent = name.replace(/\.weight$/, "");
       track.firstChild.style.width = `${(100 * pruned) / total}%`;
@@ -267,7 +239,6 @@ function render({ model, el }) {
       numbers(model.get("values"), Float32Array), numbers(model.get("order"), Int32Array),
       model.get("shape"), stops.map(rgb));
     takeOrder();
-    bins = binsOf(heatmap.values, heatmap.limit);
     low.textContent = `−${digits(heatmap.limit)}`;
     high.textContent = `+${digits(heatmap.limit)}`;
     ramp.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
@@ -276,15 +247,14 @@ function render({ model, el }) {
 
   function takeOrder() {
     heatmap.order = numbers(model.get("order"), Int32Array);
-    sorted = heatmap.order.slice().sort();
+    bins = sortIntoBins(heatmap.values, heatmap.order, heatmap.limit);
   }
 
   /** Everything the panel says in words; only `textContent` is ever set. */
-  function describe(count, { all, pruned: prunedIn }, threshold) {
-    const total = heatmap.order.length;
-    const pruned = below(sorted, count);
+  function describe(count, { all, pruned: prunedIn, total: pruned }, threshold) {
+    const whole = heatmap.order.length;
     const bold = (text) => element("b", {}, text);
-    const words = [bold(grouped(total - pruned)), " kept · ", bold(grouped(pruned)), ` pruned · sparsity\u00a0${total ? ((100 * pruned) / total).toFixed(1) : "0.0"}\u00a0%`];
+    const words = [bold(grouped(whole - pruned)), " kept · ", bold(grouped(pruned)), ` pruned · sparsity\u00a0${whole ? ((100 * pruned) / whole).toFixed(1) : "0.0"}\u00a0%`];
     const [first] = model.get("curve");
     let cost = "";
     if (model.get("measures")) {
@@ -299,7 +269,7 @@ function render({ model, el }) {
     histogramTitle.textContent = bin >= 0
       ? `${valuesOf(bin, heatmap.limit).map(signed).join(" to ")}: ${grouped(all[bin])} values, ${grouped(prunedIn[bin])} pruned`
       : threshold === null ? "values; the grey part goes" : "values; what lies between the lines goes";
-    histogram.setAttribute("aria-label", `Histogram of the values, ${grouped(pruned)} of ${grouped(total)} pruned` +
+    histogram.setAttribute("aria-label", `Histogram of the values, ${grouped(pruned)} of ${grouped(whole)} pruned` +
       (threshold === null ? "" : `: those between −${digits(threshold)} and ${digits(threshold)}`));
     code.textContent = lineOfCode(count);
     entry.textContent = asked
@@ -309,7 +279,7 @@ function render({ model, el }) {
       ? `Too many entries to draw one by one: each cell is a block of ${heatmap.layout.blockRows} × ` +
         `${heatmap.layout.blockCols}, coloured by its strongest kept entry, fainter where more is pruned.`
       : "";
-    const said = [`${grouped(total - pruned)} kept, ${grouped(pruned)} pruned`, cost].filter(Boolean).join(", ");
+    const said = [`${grouped(whole - pruned)} kept, ${grouped(pruned)} pruned`, cost].filter(Boolean).join(", ");
     voice.say(document.activeElement === canvas && marked >= 0 ? entry.textContent : said);
   }
 

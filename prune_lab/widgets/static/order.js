@@ -1,0 +1,29 @@
+// Entries and the positions at which they go: how many are pruned, and what an entry is called.
+
+/** How many of the sorted positions are smaller than `count`. */
+export function below(sorted, count) {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] < count) low = middle + 1; else high = middle;
+  }
+  return low;
+}
+
+/** How many entries of a layer are pruned at `count`, from its numbers at equal steps of it. */
+export function prunedAt(steps, count, units) {
+  const place = units ? (count / units) * (steps.length - 1) : 0;
+  const from = Math.min(Math.floor(place), steps.length - 1);
+  const to = Math.min(from + 1, steps.length - 1);
+  return steps[from] + (steps[to] - steps[from]) * (place - from);
+}
+
+/** "weight[1, 0, 2, 3]": a flat index as torch writes it. */
+export function indexed(name, flat, shape) {
+  const places = [];
+  for (let dim = shape.length - 1; dim >= 0; dim -= 1) {
+    places.unshift(flat % shape[dim]);
+    flat = Math.floor(flat / shape[dim]);
+  }
+  return { places, text: `${name}[${places.join(", ")}]` };
+}
