@@ -22,7 +22,14 @@ export function rgb(hex) {
 /** The colours that the style sheet works out for this theme, as a canvas can use them. */
 export function themeColours(panel) {
   const own = getComputedStyle(panel);
-  const named = (name) => own.getPropertyValue(`--pl-${name}`);
+  // As they are worked out here: a canvas off the page would mix `Canvas` as if all were light.
+  const named = (name) => {
+    const probe = element("span", { style: `color: var(--pl-${name})` });
+    panel.append(probe);
+    const { color } = getComputedStyle(probe);
+    probe.remove();
+    return color;
+  };
   return {
     ink: own.color,
     panel: own.backgroundColor,
