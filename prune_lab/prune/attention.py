@@ -38,11 +38,10 @@ class PrunedOutProjection(NonDynamicallyQuantizableLinear):
     bias = _masked_when_read("bias")
 
 
-def masks_when_read(module: nn.Module) -> bool:
-    """Turn an attention's ``out_proj`` into its pruned kind; tell whether ``module`` is one."""
+def mask_when_read(module: nn.Module) -> None:
+    """Turn an attention's ``out_proj`` into its pruned kind; leave other modules alone."""
     if type(module) is NonDynamicallyQuantizableLinear:
         module.__class__ = PrunedOutProjection
-    return type(module) is PrunedOutProjection
 
 
 def call_again(module: nn.Module) -> None:

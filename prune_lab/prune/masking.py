@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._C import _are_functorch_transforms_active as transforms_active
-from torch.jit._trace import is_tracing
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from .chunks import in_threads, pieces
+from .memory import empty_like, pieces
 
 _LARGE = 1 << 18  # entries; from here on, moving the data costs more than Python does
 
@@ -22,20 +22,24 @@ def masked(orig: Tensor, mask: Tensor) -> Tensor:
     """Return ``orig`` where ``mask`` keeps it and 0.0 where it prunes.
 
     A product alone would turn a pruned inf into NaN and a pruned negative into -0.0. Gradients
-    reach the kept entries of ``orig`` and are exactly zero at the pruned ones.
+    reach the kept entries of ``orig`` and are zero at the pruned ones.
 
     Args:
         orig: any shape, floating or complex.
         mask: same shape; 1 keeps, 0 prunes (in between scales, as in torch).
 
     Returns:
-        new tensor with the dtype of ``orig``. O(n) time.
+        new tensor with the dtype of ``orig``; a kept -0.0 may become 0.0. O(n) time.
 
     >>> masked(torch.tensor([-2.0, float("inf"), 3.0]), torch.tensor([0.0, 0.0, 1.0]))
     tensor([0., 0., 3.])
     """
-    if _in_chunks(orig, mask):
-        return _MaskedInChunks.apply(orig, mask)  # type: ignore[no-untyped-call]
+    if _values_can_be_read(orig, mask):
+        if orig.numel() > _LARGE and orig.is_contiguous() and mask.is_contiguous():
+            return _MaskedLarge.apply(orig, mask)  # type: ignore[no-untyped-call]
+        product = (mask * orig).add_(_ZERO)  # -0.0 + 0.0 is 0.0
+        if torch.equal(product, product):  # NaN, such as 0 * inf, is not equal to itself
+            return product
     return (mask.to(orig.dtype) * orig).masked_fill_(mask == 0, 0)
 
 
@@ -59,37 +63,44 @@ def overwritten(module: nn.Module, name: str) -> bool:
     if (
         weight.requires_grad  # autograd may still need the old values
         or weight.is_inference() != torch.is_inference_mode_enabled()
-        or not weight.is_contiguous()
         or (weight.shape, weight.dtype, weight.device) != (orig.shape, orig.dtype, orig.device)
-        or not _in_chunks(orig, mask)
+        or orig.numel() <= _LARGE
+        or not (weight.is_contiguous() and orig.is_contiguous() and mask.is_contiguous())
+        or not _values_can_be_read(orig, mask)
     ):
         return False
     _write(weight, orig, mask)
     return True
 
 
-def _in_chunks(orig: Tensor, mask: Tensor) -> bool:
-    """Tell whether chunks can be written by hand: a large, ordinary parameter on the CPU."""
+def _values_can_be_read(orig: Tensor, mask: Tensor) -> bool:
+    """Tell whether the code may depend on values: ordinary tensors on the CPU, nobody watching.
+
+    On another device the program would have to wait for the values; a compiler, a tracer or a
+    function transform has none to show.
+    """
     return (
         not torch.compiler.is_compiling()
-        and not is_tracing()
-        and not transforms_active()
-        and orig.numel() > _LARGE
-        and type(orig) is nn.Parameter  # not a subclass, nor what functional_call puts there
+        and type(orig) in _ORDINARY
         and orig.is_cpu
+        and orig.dtype == mask.dtype
         and orig.is_floating_point()
-        and orig.is_contiguous()
-        and mask.is_contiguous()
-        and mask.dtype == orig.dtype
+        and not transforms_active()
+        and not is_in_torch_dispatch_mode()
+        and not torch.jit.is_tracing()
     )
 
 
-class _MaskedInChunks(torch.autograd.Function):
+_ORDINARY = (nn.Parameter, Tensor)
+_ZERO = torch.zeros(())
+
+
+class _MaskedLarge(torch.autograd.Function):
     """The same product with one pass over memory, and only the mask kept for the gradient."""
 
     @staticmethod
     def forward(orig: Tensor, mask: Tensor) -> Tensor:
-        return _write(torch.empty_like(orig), orig, mask)
+        return _write(empty_like(orig), orig, mask)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -103,16 +114,12 @@ class _MaskedInChunks(torch.autograd.Function):
 
 @torch.no_grad()
 def _write(out: Tensor, orig: Tensor, mask: Tensor) -> Tensor:
-    """Write the masked ``orig`` into ``out``, in one pass over memory."""
-    zero = torch.zeros((), dtype=orig.dtype)
-
-    def write(share: Sequence[tuple[Tensor, Tensor, Tensor]]) -> None:
-        for out_piece, orig_piece, mask_piece in share:
-            torch.addcmul(zero, orig_piece, mask_piece, out=out_piece)  # 0 + -0.0 is 0.0
-            if not math.isfinite(out_piece.sum()):  # an inf or NaN somewhere; rarely true
-                out_piece.masked_fill_(mask_piece == 0, 0)
-
-    in_threads(write, list(zip(*(pieces(t.view(-1)) for t in (out, orig, mask)), strict=True)))
+    """Write the masked ``orig`` into ``out``; all are large and contiguous."""
+    for parts in zip(*(pieces(t.view(-1)) for t in (out, orig, mask)), strict=True):
+        out_part, orig_part, mask_part = parts
+        torch.addcmul(_ZERO, orig_part, mask_part, out=out_part)
+        if not math.isfinite(out_part.sum()):  # an inf or NaN somewhere; rarely true
+            out_part.masked_fill_(mask_part == 0, 0)
     return out
 
 

@@ -27,7 +27,7 @@ from torch.nn.utils import prune as torch_prune
 
 from . import history, tied
 from .masking import is_done, masked, overwritten
-from .reparametrization import check_prunable, find_hook, install, mask_of, release
+from .reparametrization import check_prunable, find_hook, install, mask_of, release, show
 
 _OF_THIS_PROCESS = ("_module", history.RECORD, tied.RECORD)
 
@@ -83,19 +83,20 @@ class BasePruningMethod(ABC):
         if is_done(self):
             return
         name = self._tensor_name
-        own_way = type(self).apply_mask is not BasePruningMethod.apply_mask
-        if not own_way and not torch.compiler.is_compiling() and overwritten(module, name):
+        if torch.compiler.is_compiling():
+            # A compiler guards what it reads: it would compile again whenever `weight` differs.
+            setattr(module, name, self.apply_mask(module))
             return
-        compiling = torch.compiler.is_compiling()
-        # A compiler guards what it reads: it would compile again whenever `weight` differs.
-        before = None if compiling else module.__dict__.get(name)
-        setattr(module, name, self.apply_mask(module))
-        if not compiling:
-            if self._module is None:  # the hook comes from a file
-                self._module = weakref.ref(module)
-            orig = getattr(module, name + "_orig")
-            if transforms_active() or not isinstance(orig, nn.Parameter):
-                _put_back_after_forward(module, name, before)
+        own_way = type(self).apply_mask is not BasePruningMethod.apply_mask
+        if not own_way and overwritten(module, name):
+            return
+        before = module.__dict__.get(name)
+        show(module, name, self.apply_mask(module))
+        if self._module is None:  # the hook comes from a file
+            self._module = weakref.ref(module)
+        orig = module._parameters.get(name + "_orig")
+        if transforms_active() or not isinstance(orig, nn.Parameter):
+            _put_back_after_forward(module, name, before)
 
     def apply_mask(self, module: nn.Module) -> Tensor:
         """Return the original tensor under the mask, same shape and dtype as the original."""

@@ -8,24 +8,31 @@ Two questions are asked of a ranking, and each has its own fast answer:
 
 * :func:`positions`: *when* does each entry go?  One stable sort.
 * :func:`keep_largest`: which entries *stay* when the ``k`` smallest go?  No sort is needed for
-  that, only the ``k``-th smallest magnitude, which :func:`_cut` finds by counting.
+  that, only the ``k``-th smallest magnitude, which :func:`_cut` finds by sampling and
+  counting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from typing import NamedTuple
+import math
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from .chunks import in_threads, pieces
+from .memory import empty_like, pieces
 
-# Below this, torch's own selection costs less than the counting passes.
+# Up to here, torch's own selection takes less time than several passes.
 _SMALL = 1 << 15
-_DIGIT = 11  # bits found in one counting pass: 2048 counters
-_INTEGER = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by element size in bytes
+# A float's bit pattern without its sign is an integer that orders like the magnitude: its key.
+# For each dtype, that of the integer, and the lowest of the many bit patterns that mean NaN.
+_KEYS = {
+    torch.float16: (torch.int16, 0x7C01),
+    torch.bfloat16: (torch.int16, 0x7F81),
+    torch.float32: (torch.int32, 0x7F800001),
+    torch.float64: (torch.int64, 0x7FF0000000000001),
+}
 
 
 def positions(scores: Tensor) -> Tensor:
@@ -54,22 +61,23 @@ def keep_largest(scores: Sequence[Tensor], k: int) -> list[Tensor]:
         k: how many entries go, 0 <= k <= their number.
 
     Returns:
-        contiguous masks, each with the shape and dtype of its scores. O(n) time; beside the
-        masks, O(1) memory on the CPU unless many scores lie close together.
+        contiguous masks, each with the shape and dtype of its scores (complex: of magnitudes).
+        O(n) time; beside the masks, O(n^(2/3)) memory on the CPU.
 
     >>> keep_largest([torch.tensor([0.3, -0.1]), torch.tensor([0.2, 0.1])], 2)
     [tensor([1., 0.]), tensor([1., 0.])]
     """
-    size = sum(score.numel() for score in scores)
+    size = _size(scores)
     if k in (0, size):
         return [torch.full(s.shape, float(k == 0), dtype=s.dtype, device=s.device) for s in scores]
-    if len(scores) == 1 and (size <= _SMALL or not _countable(scores[0])):
+    if size > _SMALL and all(score.is_cpu and score.dtype in _KEYS for score in scores):
+        return _keep_above_the_cut(scores, k)
+    if len(scores) == 1:
         return [_keep_above_the_kth(scores[0], k)]
-    if not all(_countable(score) for score in scores):
-        together = _keep_above_the_kth(torch.cat([score.reshape(-1) for score in scores]), k)
-        pieces = together.split([score.numel() for score in scores])
-        return [piece.view(s.shape).clone() for piece, s in zip(pieces, scores, strict=True)]
-    return _keep_by_counting(scores, k)
+    together = _keep_above_the_kth(torch.cat([score.reshape(-1) for score in scores]), k)
+    shares = together.split([score.numel() for score in scores])
+    # Cloned, or each mask would keep the memory of all of them alive.
+    return [share.view(s.shape).clone() for share, s in zip(shares, scores, strict=True)]
 
 
 def _queue(scores: Tensor) -> Tensor:
@@ -79,101 +87,114 @@ def _queue(scores: Tensor) -> Tensor:
 
 
 def _keep_above_the_kth(scores: Tensor, k: int) -> Tensor:
-    magnitudes = scores.detach().abs()
-    kept = magnitudes > magnitudes.flatten().kthvalue(k).values
-    if int(kept.sum()) != scores.numel() - k:  # ties at the cut, or NaN
-        kept = kept.new_ones(kept.numel()).index_fill_(0, _queue(scores)[:k], 0).view(kept.shape)
-    return kept.to(scores.dtype, memory_format=torch.contiguous_format)
+    """Keep what is larger than the ``k``-th smallest, as torch finds it."""
+    magnitudes = scores.detach().abs().contiguous()
+    mask = torch.empty_like(magnitudes)
+    torch.gt(magnitudes, magnitudes.view(-1).kthvalue(k).values, out=mask)
+    if int(mask.sum(dtype=torch.int64)) != mask.numel() - k:  # ties at the cut, or NaN
+        mask.fill_(1).view(-1).index_fill_(0, _queue(scores)[:k], 0)
+    return mask
 
 
-def _countable(scores: Tensor) -> bool:
-    return scores.is_cpu and scores.is_floating_point() and scores.element_size() in _INTEGER
-
-
-def _keep_by_counting(scores: Sequence[Tensor], k: int) -> list[Tensor]:
-    masks = [torch.empty(score.shape, dtype=score.dtype) for score in scores]
-    chunks = [chunk for score in scores for chunk in _chunks(score)]
-    pairs = list(zip(chunks, (p for mask in masks for p in pieces(mask.view(-1))), strict=True))
-    cut = _cut(chunks, k)
-
-    def keep_above(share: Sequence[tuple[Tensor, Tensor]]) -> None:
-        for chunk, mask in share:
-            torch.gt(_keys(chunk), cut.key, out=mask)
-
-    in_threads(keep_above, pairs)
-    may_go = cut.to_go  # entries exactly at the cut that still have to go
-    if may_go < cut.equal:
-        for chunk, mask in pairs:
-            at_cut = (_keys(chunk) == cut.key).nonzero().view(-1)
-            mask[at_cut[may_go:]] = 1
-            may_go = max(0, may_go - at_cut.numel())
+def _keep_above_the_cut(scores: Sequence[Tensor], k: int) -> list[Tensor]:
+    """Keep what is larger than the ``k``-th smallest, in little memory beside the masks."""
+    masks = [empty_like(score) for score in scores]
+    parts = [part for score in scores for part in pieces(score.detach().reshape(-1))]
+    mask_parts = (part for mask in masks for part in pieces(mask.view(-1)))
+    cut, at_cut = _cut(parts, k)
+    for part, mask, (equal, going) in zip(parts, mask_parts, at_cut, strict=True):
+        keys = _keys(part)
+        torch.gt(keys, cut, out=mask)
+        if going < equal:
+            mask[(keys == cut).nonzero().view(-1)[going:]] = 1
     return masks
 
 
-class _Cut(NamedTuple):
-    """Where the ranking is cut: every smaller key goes."""
-
-    key: int  # the k-th smallest magnitude, as an integer
-    equal: int  # how many entries have exactly that magnitude
-    to_go: int  # how many of these go
+# For each part, how many of its keys equal the cut, and how many of these go.
+_AtCut: TypeAlias = list[tuple[int, int]]
 
 
-def _cut(chunks: Sequence[Tensor], k: int) -> _Cut:
-    """Find the ``k``-th smallest magnitude exactly, without sorting.
+def _cut(parts: Sequence[Tensor], k: int) -> tuple[int, _AtCut]:
+    """Find the key of the ``k``-th smallest magnitude exactly, without sorting.
 
-    Without its sign, a float's bit pattern orders like an integer. So the answer is found digit
-    by digit, as one looks up a word in a dictionary (radix selection; Knuth, TAOCP 3, 5.2.5):
-    count how many keys have each leading digit, see in which bucket the ``k``-th falls, and look
-    only into that bucket for the next digit.
-    """
-    n = equal = sum(chunk.numel() for chunk in chunks)
-    known = 0  # the leading digits found so far; `equal` keys start with them
-    unknown = 8 * chunks[0].element_size() - 1  # bits still to find
-    while unknown:
-        bucket = None if equal == n else (known, unknown)
-        few = equal * 8 < n  # worth keeping, so that the next pass reads only these
-        shift = max(0, unknown - _DIGIT)
-        seen = in_threads(partial(_count_digit, bucket, shift, unknown - shift, few), chunks)
-        if few:
-            chunks = pieces(torch.cat([keys for _, kept in seen for keys in kept]))
-        up_to = torch.stack([counts for counts, _ in seen]).sum(0).cumsum(0)
-        digit = int(torch.searchsorted(up_to, k))
-        before = int(up_to[digit - 1]) if digit else 0
-        equal = int(up_to[digit]) - before
-        k -= before
-        known = known << (unknown - shift) | digit
-        unknown = shift
-    return _Cut(known, equal, k)
-
-
-def _count_digit(
-    bucket: tuple[int, int] | None, shift: int, width: int, keep: bool, chunks: Sequence[Tensor]
-) -> tuple[Tensor, list[Tensor]]:
-    """Count the keys by their digit of ``width`` bits at ``shift``.
+    As in Floyd and Rivest's SELECT (1975), the ranks in a random sample bracket the answer
+    closely. One pass counts the keys up to the bracket and collects the few inside it. The count
+    then proves that the answer is there, or else the bracket is widened.
 
     Args:
-        bucket: look only at keys whose leading digits are these, followed by so many bits.
-        keep: whether to return the keys that were looked at.
-        chunks: bit patterns.
+        parts: one-dimensional, ranked as if they were one vector.
+        k: 1 is the smallest.
     """
-    counts = torch.zeros(1 << width, dtype=torch.int64)
-    kept = []
-    for chunk in chunks:
-        keys = _keys(chunk)
-        if bucket is not None:
-            leading, followed_by = bucket
-            keys = keys[keys >> followed_by == leading]
-        counts += torch.bincount((keys >> shift) & ((1 << width) - 1), minlength=1 << width)
-        if keep:
-            kept.append(keys)
-    return counts, kept
+    sample = _sample(parts)
+    rank = k * sample.numel() / _size(parts)
+    margin = 3 * math.sqrt(sample.numel())  # six standard deviations of a rank in the sample
+    while True:
+        low, high = _nth(sample, rank - margin), _nth(sample, rank + margin)
+        up_to_low, inside = _look_between(parts, low, high)
+        if up_to_low < k <= up_to_low + _size(inside):
+            together = torch.cat(inside)
+            cut = int(together.kthvalue(k - up_to_low).values)
+            fewer = up_to_low + int((together < cut).sum())
+            return cut, _who_goes(inside, cut, k - fewer)
+        # Where many keys are equal, an end of the bracket may be the answer.
+        cut = low if k <= up_to_low else high
+        fewer = sum(int((_keys(part) < cut).sum()) for part in parts)
+        at_cut = _who_goes(map(_keys, parts), cut, k - fewer)
+        if fewer < k <= fewer + sum(equal for equal, _ in at_cut):
+            return cut, at_cut
+        margin *= 8
 
 
-def _chunks(scores: Tensor) -> Sequence[Tensor]:
-    """Cut the bit patterns of ``scores`` into cache-sized views."""
-    return pieces(scores.detach().reshape(-1).view(_INTEGER[scores.element_size()]))
+def _sample(parts: Sequence[Tensor]) -> Tensor:
+    """Return the keys of about n^(2/3) entries; torch's global generator is left alone."""
+    generator = torch.Generator().manual_seed(0)
+    distance = _size(parts) ** (1 / 3)
+    drawn = []
+    for part in parts:
+        share = math.ceil(part.numel() / distance)
+        drawn.append(part[torch.randint(part.numel(), (share,), generator=generator)])
+    return _keys(torch.cat(drawn))
 
 
-def _keys(chunk: Tensor) -> Tensor:
-    """Clear the sign bit: what is left orders like the magnitude."""
-    return chunk & torch.iinfo(chunk.dtype).max
+def _nth(sample: Tensor, rank: float) -> int:
+    """Return the sample's value of that rank, or one beyond all keys if there is none."""
+    if rank < 1:
+        return -1
+    if rank > sample.numel():
+        return torch.iinfo(sample.dtype).max
+    return int(sample.kthvalue(int(rank)).values)
+
+
+def _look_between(parts: Sequence[Tensor], low: int, high: int) -> tuple[int, list[Tensor]]:
+    """Count the keys up to ``low``, and return those of each part between ``low`` and ``high``."""
+    up_to_low = _size(parts)
+    inside = []
+    for part in parts:
+        keys = _keys(part)
+        # Ones and zeros, but not as bools, to which torch is slow to compare.
+        above_low = torch.gt(keys, low, out=torch.empty_like(keys))
+        up_to_low -= int(above_low.sum(dtype=torch.int32))
+        between = torch.lt(keys, high, out=torch.empty_like(keys)).bitwise_and_(above_low)
+        inside.append(keys[between.nonzero().view(-1)])
+    return up_to_low, inside
+
+
+def _who_goes(keys_of_parts: Iterable[Tensor], cut: int, to_go: int) -> _AtCut:
+    """Let ``to_go`` of the keys that equal ``cut`` go, the first ones first."""
+    at_cut = []
+    for keys in keys_of_parts:
+        equal = int((keys == cut).sum())
+        going = min(equal, to_go)
+        to_go -= going
+        at_cut.append((equal, going))
+    return at_cut
+
+
+def _keys(part: Tensor) -> Tensor:
+    """Return integers that order as the magnitudes do; NaN is one key, the largest."""
+    integer, nan = _KEYS[part.dtype]
+    return (part.view(integer) & torch.iinfo(integer).max).clamp_(max=nan)
+
+
+def _size(tensors: Sequence[Tensor]) -> int:
+    return sum(tensor.numel() for tensor in tensors)

@@ -107,8 +107,8 @@ def install(
     else:
         module._forward_pre_hooks[key] = hook
     module._buffers[name + "_mask"] = mask
-    if not attention.masks_when_read(module):
-        _show(module, name, weight)
+    attention.mask_when_read(module)
+    show(module, name, weight)
 
 
 def release(module: nn.Module, name: str) -> nn.Parameter:
@@ -118,17 +118,18 @@ def release(module: nn.Module, name: str) -> nn.Parameter:
     del module._buffers[name + "_mask"]
     module.__dict__.pop(name, None)
     attention.call_again(module)
-    _show(module, name, orig)
+    show(module, name, orig)
     return orig
 
 
-def _show(module: nn.Module, name: str, tensor: Tensor) -> None:
+def show(module: nn.Module, name: str, tensor: Tensor) -> None:
     """Make ``tensor`` what ``module`` computes with under ``name``."""
-    if type(module).__setattr__ is not nn.Module.__setattr__:  # an LSTM keeps a list of its own
+    kind = type(module)
+    if kind.__setattr__ is not nn.Module.__setattr__:  # an LSTM keeps a list of its own
         setattr(module, name, tensor)
     elif isinstance(tensor, nn.Parameter):
         module._parameters[name] = tensor
-    else:
+    elif not hasattr(kind, name):  # an out_proj computes it at every read
         module.__dict__[name] = tensor
 
 
