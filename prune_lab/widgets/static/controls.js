@@ -22,7 +22,7 @@ export function menu(label, choose) {
 
 /** A switch between a few choices, each `{ value, label, title }`, all of them in sight. */
 export function switcher(label, choices, choose) {
-  const name = `pl-${crypto.randomUUID()}`;
+  const name = `pl-${Math.random()}`; // crypto.randomUUID is missing on pages that came over plain http
   const radios = choices.map(({ value, label: text, title = text }) => {
     const input = element("input", { type: "radio", name, value, ...OWN_KEYS });
     input.addEventListener("change", () => choose(value));
