@@ -176,6 +176,15 @@ def test_a_value_changed_behind_torchs_back_is_seen(model):
     assert (changed["other_values"], "before" in changed) == (True, False)  # the same range
 
 
+def test_a_frozen_parameter_is_a_change_without_other_values(model):
+    inspector = ModuleInspector(model)
+    model.fc1.weight.requires_grad_(False)
+    inspector.refresh()
+    (row,) = (row for row in inspector.rows if row["what"])
+    assert (row["what"], row["name"], row["other_values"]) == ("changed", "fc1.weight", False)
+    assert (row["before"][4], row["now"][4]) == ("True", "False")
+
+
 def test_nothing_is_sent_when_nothing_changed(model):
     inspector = ModuleInspector(model)
     sent = []
@@ -372,15 +381,16 @@ def test_the_error_names_some_modules_of_a_large_model():
 
 
 def test_what_goes_wrong_after_a_cell_is_one_sentence_until_it_is_right_again(model, cells):
+    def broken(*arguments, **options):
+        raise RuntimeError("this model cannot be walked\nTraceback: ...")
+
     inspector = ModuleInspector(model)
-    working = model._modules["fc3"]
-    model._modules["fc3"] = "no module\nat all"
+    model.named_modules = broken
     cells.trigger("post_run_cell", None)
-    assert inspector.failed
-    assert inspector.message and "\n" not in inspector.message
+    assert (inspector.message, inspector.failed) == ("this model cannot be walked", True)
     inspector._hear({"ask": "mark"})
     assert inspector.failed
-    model._modules["fc3"] = working
+    del model.named_modules
     cells.trigger("post_run_cell", None)
     assert (inspector.message, inspector.failed) == ("", False)
 
