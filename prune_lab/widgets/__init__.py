@@ -4,5 +4,6 @@ from prune_lab.widgets.digit_pad import DigitPad
 from prune_lab.widgets.mask_explorer import MaskExplorer
 from prune_lab.widgets.module_inspector import ModuleInspector
 from prune_lab.widgets.sensitivity_explorer import SensitivityExplorer
+from prune_lab.widgets.static_page import save_page
 
-__all__ = ["DigitPad", "MaskExplorer", "ModuleInspector", "SensitivityExplorer"]
+__all__ = ["DigitPad", "MaskExplorer", "ModuleInspector", "SensitivityExplorer", "save_page"]

@@ -118,6 +118,7 @@ function render({ model, el }) {
 
   const heatmap = new Heatmap(canvas);
   let colours = null;
+  let drawn = ""; // the parameter in the picture; the menu may be ahead of it
   let bins = []; // of the histogram
   let marked = -1; // the cell under the pointer or the keyboard's cursor
   let bin = -1; // the histogram's bin under the pointer
@@ -190,7 +191,7 @@ function render({ model, el }) {
   }
 
   function drawBars(count, prunedHere) {
-    const rows = model.get("parameters").filter(({ shape, name }) => shape.length > 1 || name === model.get("name"));
+    const rows = model.get("parameters").filter(({ shape, name }) => shape.length > 1 || name === drawn);
     barsBox.hidden = rows.length < 2;
     if (barsBox.hidden) return;
     if (bars.childElementCount !== rows.length) {
@@ -200,7 +201,7 @@ function render({ model, el }) {
         element("span", { class: "prune-lab-share" }))));
     }
     rows.forEach(({ name, total, gone, steps }, i) => {
-      const shown = name === model.get("name");
+      const shown = name === drawn;
       const pruned = shown ? prunedHere : steps ? prunedAt(steps, count, model.get("units")) : gone;
       const [label, track, share] = bars.children[i].children;
       label.textContent = name.replace(/\.weight$/, "");
@@ -246,6 +247,7 @@ function render({ model, el }) {
   }
 
   function takeOrder() {
+    drawn = model.get("name");
     heatmap.order = numbers(model.get("order"), Int32Array);
     bins = sortIntoBins(heatmap.values, heatmap.order, heatmap.limit);
   }
@@ -272,9 +274,9 @@ function render({ model, el }) {
     histogram.setAttribute("aria-label", `Histogram of the values, ${grouped(pruned)} of ${grouped(whole)} pruned` +
       (threshold === null ? "" : `: those between −${digits(threshold)} and ${digits(threshold)}`));
     code.textContent = lineOfCode(count);
-    entry.textContent = asked
-      ? "Waiting for the kernel; without one, this picture stays as it is."
-      : marked < 0 ? "Point at an entry; click to prune or restore it." : explain(count);
+    entry.textContent = marked >= 0 ? explain(count)
+      : asked ? "Waiting for the kernel; without one, this picture stays as it is."
+      : "Point at an entry; click to prune or restore it.";
     blocks.textContent = byBlocks(heatmap.layout)
       ? `Too many entries to draw one by one: each cell is a block of ${heatmap.layout.blockRows} × ` +
         `${heatmap.layout.blockCols}, coloured by its strongest kept entry, fainter where more is pruned.`
@@ -302,7 +304,7 @@ function render({ model, el }) {
   function explain(count) {
     const { values, order, layout } = heatmap;
     const { first, top, left, bottom, right } = entriesOf(layout, marked);
-    const { places, text } = indexed(model.get("name").split(".").at(-1), first, model.get("shape"));
+    const { places, text } = indexed(drawn.split(".").at(-1), first, model.get("shape"));
     if (byBlocks(layout)) {
       let kept = 0;
       for (let row = top; row < bottom; row += 1) {

@@ -1,0 +1,86 @@
+"""A widget as one HTML file that needs neither kernel nor network."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ipywidgets.embed import dependency_state
+
+from prune_lab.widgets.frontend import script
+from prune_lab.widgets.panel import Panel
+
+# The policy lets the page run what it brings along, and load nothing.
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
+script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>:root {{ color-scheme: light dark; }} body {{ margin: 16px; }}</style>
+</head>
+<body>
+<script type="module">
+{script}
+open({content});
+</script>
+</body>
+</html>
+"""
+
+
+def save_page(widget: Panel, path: str | os.PathLike[str]) -> Path:
+    """Write a page that shows ``widget`` as it is now: for a course's website, or a colleague.
+
+    What the browser works out itself goes on working: sliders, pictures, hover, code. What needs
+    Python (another layer, Apply, the accuracy) says that there is none. The page loads nothing,
+    also from no CDN, which ``ipywidgets.embed`` and nbconvert need.
+
+    Args:
+        widget: one of this package's widgets.
+        path: the file, overwritten if there is one.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: ``widget`` is no widget of this package.
+        OSError: the file cannot be written.
+
+    >>> import tempfile
+    >>> from torch import nn
+    >>> from prune_lab.widgets import MaskExplorer
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = save_page(MaskExplorer(nn.Linear(4, 5)), f"{folder}/linear.html")
+    ...     print(page.name, page.read_text(encoding="utf-8").splitlines()[0])
+    linear.html <!DOCTYPE html>
+    """
+    if not isinstance(widget, Panel):
+        raise TypeError(f"widget should be one of PruneLab's, not {type(widget).__name__}")
+    kept = dependency_state([widget], drop_defaults=False)[widget.model_id]
+    state: dict[str, Any] = kept["state"]
+    content = {
+        "script": state["_esm"],
+        "style": state["_css"],
+        "classes": state["_dom_classes"],
+        "state": {name: value for name, value in state.items() if not name.startswith("_")},
+        "bytes": {
+            name: buffer["data"] for buffer in kept.get("buffers", []) for name in buffer["path"]
+        },
+    }
+    path = Path(path)
+    path.write_text(
+        PAGE.format(
+            title=html.escape(repr(widget)),
+            script=script("page.js"),
+            # In JSON "<" occurs in strings alone. Escaped, none of them can end the script.
+            content=json.dumps(content).replace("<", "\\u003c"),
+        ),
+        encoding="utf-8",
+    )
+    return path

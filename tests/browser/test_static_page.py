@@ -1,0 +1,158 @@
+"""A widget in a page of its own, from a file, with no kernel and the network off."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import expect
+from torch import nn
+
+from prune_lab.data import load_digits
+from prune_lab.lenet import LeNet
+from prune_lab.widgets import (
+    DigitPad,
+    MaskExplorer,
+    ModuleInspector,
+    SensitivityExplorer,
+    save_page,
+)
+from tests.browser.test_mask_explorer import Explorer, smallest
+
+WIDGETS = [MaskExplorer, ModuleInspector, DigitPad, SensitivityExplorer]
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return LeNet()
+
+
+@pytest.fixture
+def open_page(page, tmp_path):
+    """Save a page of a widget, close the widget, and open the page in the closed network."""
+    asked = []
+    page.context.set_offline(True)
+    page.context.route(re.compile("^https?:"), lambda route: route.abort())
+    page.on("request", lambda request: asked.append(request.url))
+
+    def opened(widget):
+        page.goto(save_page(widget, tmp_path / "page.html").as_uri())
+        widget.close()
+        expect(page.get_by_role("group").first).to_be_visible()
+
+    yield opened
+    assert {url.partition(":")[0] for url in asked} <= {"file", "blob"}
+
+
+class OwnPage(Explorer):
+    """The explorer without a notebook around it."""
+
+    def __init__(self, page):
+        self.page = page
+        self.panel = page.get_by_role("group", name="Mask explorer for")
+        self.settle()
+
+
+@pytest.fixture
+def explorer(page, open_page, model):
+    # Measured before the page is saved, so that its curve is in it.
+    widget = MaskExplorer(model, data=load_digits(), label="model")
+    widget._background.wait()
+    open_page(widget)
+    return OwnPage(page)
+
+
+def test_the_slider_moves_picture_words_histogram_and_code(page, explorer, model):
+    weights = model.conv1.weight.tolist()
+    histogram = explorer.panel.get_by_role("img", name="Histogram")
+    seen = set()
+    for share in explorer.drag(0.05, 0.5, 0.9, 0.3):
+        kept, pruned = explorer.counts()
+        assert kept + pruned == 150 and abs(pruned - 150 * share) < 15
+        assert (explorer.pruned() == smallest(np.array(weights)[:, 0], pruned)).all()
+        assert round(float(explorer.amount()) * 150) == pruned
+        assert f"{pruned} of 150 pruned" in histogram.get_attribute("aria-label")
+        seen.add(explorer.pixels(histogram).tobytes())
+    assert len(seen) == 4
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    expect(explorer.panel.locator("code")).to_contain_text("amount=0.01")
+    explorer.settle()
+    assert explorer.pruned().sum() == explorer.counts()[1] == 2
+    expect(explorer.panel.get_by_role("img", name="Accuracy")).to_be_visible()
+
+
+def test_hover_explains_and_a_click_paints(page, explorer, model):
+    at = (2, 3, 4)
+    value = model.conv1.weight[2, 0, 3, 4].item()
+    turn = int((model.conv1.weight.abs() < abs(value)).sum()) + 1
+    page.mouse.move(*explorer.middle(*at))
+    expect(explorer.entry).to_contain_text(f"weight[2, 0, 3, 4] = {value:.3g}".replace("-", "−"))
+    expect(explorer.entry).to_contain_text(f"{turn}")
+    was_pruned = bool(explorer.pruned()[at])
+    expect(explorer.entry).to_contain_text("pruned" if was_pruned else "kept")
+    page.mouse.down()
+    page.mouse.up()
+    expect(explorer.entry).to_contain_text("kept" if was_pruned else "pruned")
+    assert explorer.counts()[1] == (44 if was_pruned else 46)
+    page.mouse.move(1, 1)
+    explorer.settle()
+    assert bool(explorer.pruned()[at]) is not was_pruned
+    assert "custom_from_mask(model.conv1" in explorer.code()
+
+
+def test_what_needs_python_says_so_and_spoils_nothing(page, explorer):
+    before = explorer.pixels()
+    explorer.press("Apply")
+    message = explorer.panel.get_by_role("status")
+    expect(message).to_have_text("This page has no Python behind it. Open the notebook to do that.")
+    explorer.choose("layer", "fc1.weight")
+    expect(explorer.entry).to_have_text(
+        "Waiting for the kernel; without one, this picture stays as it is."
+    )
+    explorer.settle()
+    assert (explorer.pixels() == before).all()
+    # What is on show is still conv1: in the title, the bars, the code and under the pointer.
+    expect(explorer.panel.locator(".prune-lab-shown")).to_contain_text("conv1")
+    assert "model.conv1" in explorer.code()
+    page.mouse.move(*explorer.middle(0, 0, 0))
+    expect(explorer.entry).to_contain_text("weight[0, 0, 0, 0] = ")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("widget", WIDGETS, ids=lambda widget: widget.__name__)
+def test_each_widget_opens_in_the_readers_colours(page, open_page, model, widget, scheme):
+    page.emulate_media(color_scheme=scheme)
+    data = [] if widget is ModuleInspector else [load_digits()]
+    open_page(widget(model, data=data[0]) if widget is MaskExplorer else widget(model, *data))
+    assert page.get_by_role("group").first.inner_text()
+    back = page.locator(".prune-lab").evaluate("panel => getComputedStyle(panel).backgroundColor")
+    assert (int(re.search(r"\d+", back).group()) > 127) is (scheme == "light")
+
+
+def test_pruned_entries_are_dark_in_the_dark(page, open_page, model):
+    page.emulate_media(color_scheme="dark")
+    open_page(MaskExplorer(model, amount=1.0))
+    explorer = OwnPage(page)
+    assert max(cell.mean() for cell in explorer.cells().flatten()) < 0.4
+    page.emulate_media(color_scheme="light")  # and it follows
+    page.wait_for_function(
+        """() => {
+            const canvas = document.querySelector(".prune-lab-heatmap");
+            const {data} = canvas.getContext("2d").getImageData(2, canvas.height - 4, 1, 1);
+            return data[0] > 127;
+        }"""
+    )
+
+
+def test_a_hostile_name_is_only_text(page, open_page):
+    page.on("dialog", lambda dialog: pytest.fail("the name was run"))
+    hostile = "</script><img src=x onerror=alert(1)>"
+    model = nn.Sequential()
+    model.add_module(hostile, nn.Linear(3, 4))
+    open_page(MaskExplorer(model, label=hostile))
+    expect(page.locator(".prune-lab-title").first).to_contain_text(hostile)
+    assert page.locator("img").count() == 0
