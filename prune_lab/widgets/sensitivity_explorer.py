@@ -23,7 +23,7 @@ from prune_lab.widgets.frontend import script
 from prune_lab.widgets.naming import access, callers_name
 from prune_lab.widgets.panel import Panel
 from prune_lab.widgets.parameters import Place, places_of
-from prune_lab.widgets.techniques import TECHNIQUES, Ranking, literal, rank
+from prune_lab.widgets.techniques import TECHNIQUES, literal, rank
 from prune_lab.widgets.trial import Trial
 
 OFFERED = ("l1_unstructured", "random_unstructured", "ln_structured")
@@ -56,13 +56,13 @@ class Known(NamedTuple):
     Attributes:
         technique: its name.
         seed: 0 where it does not matter.
-        rankings: by parameter name, when each entry goes.
+        orders: by parameter name, when each entry goes; made when it is needed first.
         measured: by parameter name, the accuracy by the count of units that are gone.
     """
 
     technique: str
     seed: int
-    rankings: dict[str, Ranking]
+    orders: dict[str, Tensor]
     measured: dict[str, dict[int, float]]
 
 
@@ -180,8 +180,9 @@ class SensitivityExplorer(Panel):
     def code(self) -> str:
         """The calls that prune as the sliders stand, one for each layer that loses something."""
         lines = []
+        counts = self._counts()
         for i, layer in enumerate(self.layers):
-            if self._count(layer["name"]):
+            if counts[layer["name"]]:
                 seed = f"torch.manual_seed({self.seed + i})\n" if self._is_random else ""
                 lines.append(
                     f"{seed}prune.{self.technique}({layer['module']}, name={layer['parameter']}, "
@@ -193,17 +194,18 @@ class SensitivityExplorer(Panel):
     def kept(self) -> int:
         """How many of the model's parameters are left, biases counted too."""
         kind = TECHNIQUES[self.technique].units
-        gone = sum(_entries(layer[kind], self._count(layer["name"])) for layer in self.layers)
+        counts = self._counts()
+        gone = sum(_entries(layer[kind], counts[layer["name"]]) for layer in self.layers)
         return self.total - self.pruned - gone
 
     def apply(self) -> None:
         """Make the calls that the panel shows: all of them or, where one fails, none."""
         self.refresh()
-        places = places_of(self._model)
+        places, counts = places_of(self._model), self._counts()
         calls: dict[str, Call] = {
             name: partial(self._prune, places[name], i, amount)
             for i, (name, amount) in enumerate(self.amounts.items())
-            if self._count(name)
+            if counts[name]
         }
         if not calls and not self._applies:
             self._say("Nothing to apply: every slider is at 0.")
@@ -246,13 +248,12 @@ class SensitivityExplorer(Panel):
         places = _weights(self._model)
         self._seen = _state(self._model)
         self._trial = Trial(self._model, self._data)
-        self._weights = {}
+        weights = {}
         for name, place in places.items():
             mask = self._applies.base_mask(name)
             values = place.values.clone()
-            self._weights[name] = Weight(
-                values if mask is None else values.where(mask != 0, 0), mask
-            )
+            weights[name] = Weight(values if mask is None else values.where(mask != 0, 0), mask)
+        self._weights = weights
         self._known.clear()
         self._answered = None
         with self.hold_sync():
@@ -314,25 +315,21 @@ class SensitivityExplorer(Panel):
 
     @property
     def _now(self) -> Known:
-        """What is known of the chosen technique; the first time, its rankings are made."""
+        """What is known of the chosen technique."""
         key = (self.technique, self.seed if self._is_random else 0)
         if key not in self._known:
-            rankings = {
-                name: rank(
-                    TECHNIQUES[self.technique],
-                    {name: weight.values},
-                    {name: weight.mask},
-                    _options(self.technique),
-                    self.seed + i,
-                )
-                for i, (name, weight) in enumerate(self._weights.items())
-            }
-            self._known[key] = Known(*key, rankings, {name: {} for name in rankings})
+            self._known[key] = Known(*key, {}, {name: {} for name in self._weights})
         return self._known[key]
 
-    def _count(self, name: str) -> int:
-        """How many units of a weight go."""
-        return count(self.amounts[name], self._now.rankings[name].units)
+    def _units(self, technique: str) -> dict[str, int]:
+        """How many entries, or channels, of each weight can go."""
+        kind = TECHNIQUES[technique].units
+        return {layer["name"]: sum(units for units, _ in layer[kind]) for layer in self.layers}
+
+    def _counts(self) -> dict[str, int]:
+        """How many of them go, as the sliders stand."""
+        units = self._units(self.technique)
+        return {name: count(amount, units[name]) for name, amount in self.amounts.items()}
 
     # The accuracy
 
@@ -347,18 +344,26 @@ class SensitivityExplorer(Panel):
     def _steps(self) -> Iterator[Found]:
         """What is to be measured, from what is now; each step runs beside the kernel."""
         known, trial, weights = self._now, self._trial, self._weights
-        amounts, counts = self.amounts, {name: self._count(name) for name in weights}
+        amounts, counts = self.amounts, self._counts()
         whole = {name: weight.values for name, weight in weights.items()}
+        numbers = {name: number for number, name in enumerate(weights)}
         wanted = self.accuracy is None
         missing = [] if self.stopped else self._missing(known)
         if not wanted and not missing:
             return iter(())
 
+        def order(name: str) -> Tensor:
+            if name not in known.orders:
+                known.orders[name] = _order(known, weights[name], numbers[name])
+            return known.orders[name]
+
+        if self._is_random:  # never beside the kernel, whose cells draw from the same generator
+            for name in weights:
+                order(name)
+
         def without(counts: dict[str, int]) -> float:
             masked = {
-                name: whole[name].where(known.rankings[name].orders[name] >= k, 0)
-                for name, k in counts.items()
-                if k
+                name: whole[name].where(order(name) >= k, 0) for name, k in counts.items() if k
             }
             return trial.accuracy({**whole, **masked})
 
@@ -378,9 +383,9 @@ class SensitivityExplorer(Panel):
     def _missing(self, known: Known) -> list[tuple[str, int]]:
         """The points that the curves still need: layer and count, in the order to measure them."""
         wanted = {
-            (name, count(step / STEPS, ranking.units)): None  # a dict, for its order
+            (name, count(step / STEPS, units)): None  # a dict, for its order
             for step in sorted(range(STEPS + 1), key=lambda s: (s not in FIRST, s))
-            for name, ranking in known.rankings.items()
+            for name, units in self._units(known.technique).items()
         }
         return [(name, k) for name, k in wanted if k and k not in known.measured[name]]
 
@@ -401,11 +406,11 @@ class SensitivityExplorer(Panel):
     def _show(self, known: Known) -> None:
         """Put up the curves as far as they are known, and say what they and the accuracy are of."""
         curves = {}
-        for name, ranking in known.rankings.items():
+        for name, units in self._units(known.technique).items():
             by_count = dict(known.measured[name])
             if self.baseline is not None:
                 by_count[0] = self.baseline
-            at = {step / STEPS: count(step / STEPS, ranking.units) for step in range(STEPS + 1)}
+            at = {step / STEPS: count(step / STEPS, units) for step in range(STEPS + 1)}
             curves[name] = [[amount, by_count[k]] for amount, k in at.items() if k in by_count]
         with self.hold_sync():
             self.curves = curves
@@ -505,6 +510,13 @@ def _state(model: nn.Module) -> list[tuple[object, ...]]:
         if tensor.kind != "plain tensor"
     ]
     return [*tensors, *((path, type(module)) for path, module in model.named_modules())]
+
+
+def _order(known: Known, weight: Weight, number: int) -> Tensor:
+    """When each entry of a weight goes; each layer draws with a seed of its own."""
+    technique, options = TECHNIQUES[known.technique], _options(known.technique)
+    values, masks = {"": weight.values}, {"": weight.mask}
+    return rank(technique, values, masks, options, known.seed + number).orders[""]
 
 
 def _options(technique: str) -> dict[str, int]:

@@ -130,16 +130,19 @@ def rank(
         for name, tensor in values.items()
     }
     method = technique.method(**options)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    # Where nothing is drawn, not even for a moment: a cell may be drawing in another thread.
+    with torch.random.fork_rng(devices=[], enabled=technique.random):
+        if technique.random:
+            torch.manual_seed(seed)
         if technique.whole_model:
             return _ranked_together(method, scores, masks)
         ((name, score),) = scores.items()
         if _ranks(type(method)):
             order = prune.pruning_order(method, score, default_mask=masks.get(name))
             return Ranking({name: order}, int(order.max()) + 1 if order.numel() else 0)
-    steps = STEPS if "fraction" in technique.ways else 1
-    return Ranking({name: _asked(technique.method, score, masks.get(name), steps, seed)}, steps)
+        steps = STEPS if "fraction" in technique.ways else 1
+        order = _asked(technique.method, score, masks.get(name), steps, seed)
+        return Ranking({name: order}, steps)
 
 
 def _ranks(method: Any) -> bool:
