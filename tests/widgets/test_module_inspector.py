@@ -385,6 +385,7 @@ def test_what_goes_wrong_after_a_cell_is_one_sentence_until_it_is_right_again(mo
         raise RuntimeError("this model cannot be walked\nTraceback: ...")
 
     inspector = ModuleInspector(model)
+    inspector._hear({"ask": "shown"})
     model.named_modules = broken
     cells.trigger("post_run_cell", None)
     assert (inspector.message, inspector.failed) == ("this model cannot be walked", True)
@@ -400,6 +401,7 @@ def test_what_goes_wrong_after_a_cell_is_one_sentence_until_it_is_right_again(mo
 
 def test_it_looks_again_after_every_cell(model, cells):
     inspector = ModuleInspector(model)
+    inspector._hear({"ask": "shown"})
     prune.l1_unstructured(model.conv1, "weight", amount=0.3)
     assert marks(inspector) == []
     cells.trigger("post_run_cell", None)
