@@ -166,8 +166,8 @@ class ModuleInspector(Panel):
         return ModuleReport(self._modules[path][1], tensors, hooks)
 
 
-# The picture's size: a large model's report would be metres high.
-_LINES, _WIDTH, _TREE_WIDTH = 60, 160, 44
+# The picture's size: a large model's report would be metres high, and slow to draw.
+_LINES, _WIDTH, _TREE_WIDTH = 40, 140, 44
 
 _Modules = dict[str, tuple[str, str]]
 
