@@ -62,18 +62,22 @@ class Explorer(Notebook):
         expect(self.panel.locator(".prune-lab-pending")).to_have_count(0)
         return self.sums()[0]
 
-    def colour_at(self, amount, accuracy):
+    def dot_at(self, amount, accuracy):
+        """The colour of the dot there: of what is a little above the line itself."""
+        return self.colour_at(amount, accuracy, above=3)
+
+    def colour_at(self, amount, accuracy, above=0):
         """The colour of the curves' picture there, as #rrggbb."""
         return self.panel.locator("canvas").evaluate(
-            """(canvas, [x, y]) => {
+            """(canvas, [x, y, above]) => {
                 const { clientWidth: width, clientHeight: height } = canvas;
                 const ratio = canvas.width / width;
-                const place = [42 + x * (width - 42 - 14), 8 + (1 - y) * (height - 8 - 22)];
+                const place = [42 + x * (width - 42 - 14), 8 + (1 - y) * (height - 8 - 22) - above];
                 const [px, py] = place.map((length) => Math.round(length * ratio));
                 const [r, g, b] = canvas.getContext("2d").getImageData(px, py, 1, 1).data;
                 return "#" + [r, g, b].map((c) => c.toString(16).padStart(2, "0")).join("");
             }""",
-            [amount, accuracy],
+            [amount, accuracy, above],
         )
 
 
@@ -116,11 +120,11 @@ def test_sliders_curves_and_sums_say_the_same(page, jupyter_lab):
 
     # Its dot is on its curve, drawn in full; the other curves are in the background.
     notebook.slider("conv1.weight").focus()
-    until(lambda: notebook.colour_at(0.3, curve[0.3]), "#1f7ad1")
+    until(lambda: notebook.dot_at(0.3, curve[0.3]), "#1f7ad1")
     entry = notebook.panel.locator(".prune-lab-entry")
     expect(entry).to_have_text(f"conv1.weight alone, 30 % pruned: accuracy {100 * found[1]:.1f} %")
     notebook.move("conv1.weight", 0.95)
-    until(lambda: notebook.colour_at(0.95, curve[0.95]), "#1f7ad1")
+    until(lambda: notebook.dot_at(0.95, curve[0.95]), "#1f7ad1")
 
     # All of them
     notebook.move("all layers", 0.5)
@@ -213,7 +217,7 @@ def the_sliders_go_on_alone(notebook, curve):
         assert notebook.code() == calls({"fc2.weight": amount})
         assert notebook.sums()[0] == "100.0 % → …"  # what is not measured is not shown
         notebook.slider("fc2.weight").focus()
-        until(lambda at=amount: notebook.colour_at(at, curve[at]), "#b04fc2")
+        until(lambda at=amount: notebook.dot_at(at, curve[at]), "#b04fc2")
     # The curves of another technique are not known; the sizes are.
     notebook.panel.get_by_label("technique").select_option("Ln structured")
     notebook.settle()

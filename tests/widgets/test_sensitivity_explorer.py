@@ -34,12 +34,12 @@ class Residual(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(1, 4, 3, padding=1)
         self.conv = nn.Conv2d(4, 4, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(4)
+        self.norm, self.activation = nn.BatchNorm2d(4), nn.ReLU()
         self.head = nn.Linear(4 * 64, 5)
 
     def forward(self, x):
         x = self.stem(x)
-        return self.head((x + torch.relu(self.norm(self.conv(x)))).flatten(1))
+        return self.head((x + self.activation(self.norm(self.conv(x)))).flatten(1))
 
 
 class Transformer(nn.Module):
@@ -507,7 +507,7 @@ def test_every_kind_of_change_is_seen(made, change):
         elif change == "bias":
             model.head.bias += torch.arange(5)
         else:
-            model.norm = nn.Identity()
+            model.activation = nn.Sigmoid()
     explorer.refresh()
     assert explorer.accuracy is None
     assert measured(explorer).accuracy == evaluate(model, *data)
@@ -620,7 +620,7 @@ def test_repr_states_the_state(made):
 
 def test_viewers_without_widgets_get_the_curves(made):
     model, data = make()
-    model.add_module("$_{x", nn.Linear(2, 2))
+    model.add_module("$_{$", nn.Linear(2, 2))
     explorer = measured(made(model, data))
     bundle, _ = explorer._repr_mimebundle_()
     assert bundle["text/plain"] == repr(explorer)
