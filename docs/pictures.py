@@ -1,16 +1,18 @@
 """Make the pictures in this folder again, from the real widgets in a real JupyterLab.
 
 Run ``pytest docs/pictures.py`` in the repository's virtual environment; it needs a Chromium, as
-the browser tests do, and takes about a minute.
+the browser tests do, and takes about two minutes.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
-import nbformat
-from playwright.sync_api import expect
+import pytest
+
+from tests.browser.notebook import Notebook, until, write
 
 HERE = Path(__file__).parent
 # The browser and the JupyterLab of the browser tests; several files are named conftest.
@@ -21,39 +23,67 @@ browser, chromium_path, jupyter_lab = lab.browser, lab.chromium_path, lab.jupyte
 
 TRAINED = """
 import torch
+from prune_lab import prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.training import fit
-from prune_lab.widgets import MaskExplorer
+from prune_lab.widgets import DigitPad, MaskExplorer, ModuleInspector, SensitivityExplorer
 
 torch.manual_seed(0)
-model = LeNet()
-_ = fit(model, load_digits())
+model, digits = LeNet(), load_digits()
+_ = fit(model, digits)
 """
 
 
-def test_mask_explorer(browser, jupyter_lab):
-    """The explorer on a trained LeNet's first layer, the pointer on one of its weights."""
-    with _run(browser, jupyter_lab, TRAINED, "MaskExplorer(model.conv1, amount=45)") as page:
-        panel = page.locator(".prune-lab")
-        canvas = panel.locator("canvas").bounding_box()
-        page.mouse.move(canvas["x"] + 280, canvas["y"] + 75)
-        expect(panel.locator(".prune-lab-entry")).to_contain_text("to go")
-        panel.screenshot(path=HERE / "mask-explorer.png")
+def _point_at_a_weight(notebook: Notebook) -> None:
+    until(lambda: notebook.panel.get_by_role("progressbar").is_visible(), False, seconds=120)
+    canvas = notebook.panel.locator("canvas").first.bounding_box()
+    notebook.page.mouse.move(canvas["x"] + 220, canvas["y"] + 75)
 
 
-def _run(browser, server, *cells):
-    """Run a notebook of these cells; the answer is its page, twice as sharp as usual."""
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(notebook, server.folder / "picture.ipynb")
-    page = browser.new_page(viewport={"width": 1240, "height": 1000}, device_scale_factor=2)
-    page.goto(server.address("picture.ipynb"))
-    expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.locator('li[data-command="runmenu:run-all"]').click()
-    expect(page.locator(".prune-lab code")).to_contain_text("amount=", timeout=120_000)
-    page.locator(".prune-lab").scroll_into_view_if_needed()
-    return page
+def _prune_in_a_later_cell(notebook: Notebook) -> None:
+    notebook.ask("1", 'prune.random_unstructured(model.conv1, "weight", amount=0.3)')
+
+
+def _break_a_digit(notebook: Notebook) -> None:
+    notebook.panel.get_by_role("button", name="One that pruning breaks").click()
+    until(lambda: notebook.ask("widget.label is not None and widget.dense != widget.pruned"), True)
+
+
+def _measured(notebook: Notebook) -> None:
+    notebook.ask("1", "widget._background.wait()")
+
+
+PICTURES: dict[str, tuple[str, str, Callable[[Notebook], None]]] = {
+    "mask-explorer": (
+        "MaskExplorer(model, data=digits, amount=45)",
+        "Mask explorer",
+        _point_at_a_weight,
+    ),
+    "module-inspector": (
+        'ModuleInspector(model, module="conv1")',
+        "Module inspector",
+        _prune_in_a_later_cell,
+    ),
+    "digit-pad": ("DigitPad(model, digits, amount=0.9)", "Digit pad", _break_a_digit),
+    "sensitivity-explorer": (
+        "explorer = SensitivityExplorer(model, digits)\n"
+        'explorer.amounts = {"conv1.weight": 0.3, "conv2.weight": 0.5, "fc1.weight": 0.8,'
+        ' "fc2.weight": 0.9, "fc3.weight": 0.6}\nexplorer',
+        "Sensitivity explorer",
+        _measured,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_picture(browser, jupyter_lab, name):
+    """One widget on a trained LeNet, twice as sharp as usual."""
+    cell, panel, act = PICTURES[name]
+    notebook_name = write(jupyter_lab.folder, f"{name}.ipynb", TRAINED, cell)
+    page = browser.new_page(viewport={"width": 1330, "height": 1200}, device_scale_factor=2)
+    page.set_default_timeout(120_000)
+    notebook = Notebook(page, jupyter_lab.address(notebook_name), panel)
+    act(notebook)
+    notebook.settle()
+    notebook.panel.screenshot(path=HERE / f"{name}.png")

@@ -135,7 +135,7 @@ class MaskExplorer(Panel):
     )
     order = traitlets.Bytes(
         help="int32, when each entry goes: 0 first, -1 gone before; pruned means order < count"
-    ).tag(sync=True)
+    ).tag(sync=True, from_json=lambda order, _: bytes(order))  # painted, it comes as a view
     shape = traitlets.List(traitlets.Int(min=0), help="of the parameter").tag(sync=True)
     units = traitlets.Int(0, help="how many can go").tag(sync=True)
     ways = traitlets.List(traitlets.Unicode(), help="how the amount can be given").tag(sync=True)

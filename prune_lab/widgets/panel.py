@@ -36,13 +36,15 @@ class Panel(anywidget.AnyWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._hidden = False
+        self._shell = get_ipython()
+        # Where cells are followed: until a front end shows it. A cell that is run again and again
+        # leaves panels behind that nobody ever saw.
+        self._hidden = self._shell is not None
         self._said = 0  # how often something was: the same failure may come twice
         self._views = 0
         self._background = Background()
         self.add_class("prune-lab")
         self.on_msg(lambda _widget, content, _buffers: self._hear(content))
-        self._shell = get_ipython()
         if self._shell is not None:
             self._shell.events.register("post_run_cell", self._after_cell)
 
@@ -114,6 +116,8 @@ class Panel(anywidget.AnyWidget):
     def _repr_mimebundle_(
         self, **kwargs: dict[Any, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        with self._in_the_panel():
+            self.refresh()
         shown = super()._repr_mimebundle_(**kwargs)
         bundle, metadata = shown or ({}, {})
         picture = io.BytesIO()

@@ -59,6 +59,8 @@ class Notebook:
 
     def start(self, code: str) -> None:
         """Run code in a new cell at the end, without waiting for it."""
+        # A slider that has the focus keeps its keys, also when its own cell's prompt is clicked.
+        self.page.evaluate("document.activeElement.blur()")
         last = self.page.locator(".jp-Notebook .jp-CodeCell").last
         last.locator(".jp-InputPrompt").click()
         self.page.keyboard.press("Escape")
