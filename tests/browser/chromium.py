@@ -10,6 +10,16 @@ import sys
 from playwright.sync_api import sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+# Tests may run as root (no sandbox then) and in a closed network (no calls home).
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 HOW_TO_GET_ONE = (
     "No Chromium found: install one (Debian: apt-get install chromium; elsewhere: "
     "playwright install chromium) or set CHROMIUM to its path."

@@ -2,50 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser import chromium
+from tests.browser.jupyter_lab import JupyterLab, running
 from tests.browser.notebook import SECONDS
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-# Tests may run as root (no sandbox then) and in a closed network (no calls home).
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-class JupyterLab(NamedTuple):
-    """A running JupyterLab: tests may put notebooks of their own into `folder`."""
-
-    url: str
-    token: str
-    folder: Path
-
-    def address(self, notebook: str) -> str:
-        """The page that opens `notebook` (a path inside `folder`), in a fresh workspace."""
-        workspace = secrets.token_hex(4)
-        return f"{self.url}/lab/workspaces/{workspace}/tree/{notebook}?token={self.token}"
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +27,7 @@ def chromium_path() -> str:
 def browser(chromium_path: str) -> Iterator[Browser]:
     """One headless Chromium for the whole run; each test opens its own page in it."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=chromium.ARGUMENTS)
         yield browser
         browser.close()
 
@@ -78,9 +44,7 @@ _FAILED = pytest.StashKey[bool]()
 
 
 @pytest.fixture
-def page(
-    browser: Browser, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Page]:
+def page(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh page; a test that fails leaves its last screenshot and its trace in tmp_path."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -100,50 +64,6 @@ def page(
 
 @pytest.fixture(scope="session")
 def jupyter_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
-    """A JupyterLab on a copy of the notebooks that neither reads nor writes the user's settings."""
-    root = tmp_path_factory.mktemp("jupyter")
-    folder = root / "notebooks"
-    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    no_news = root / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
-    no_news.parent.mkdir(parents=True)
-    no_news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    lab = JupyterLab(f"http://127.0.0.1:{port}", secrets.token_hex(16), folder)
-    own = {
-        "JUPYTER_CONFIG_DIR": "config",
-        "JUPYTER_DATA_DIR": "data",
-        "JUPYTER_RUNTIME_DIR": "runtime",
-        "JUPYTERLAB_SETTINGS_DIR": "settings",
-        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-        "IPYTHONDIR": "ipython",
-    }
-    environment = {**os.environ, **{name: str(root / place) for name, place in own.items()}}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-    command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
-    command += [f"--IdentityProvider.token={lab.token}", f"--ServerApp.root_dir={folder}"]
-    with (root / "server.log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        wait_until_up(lab, server, root / "server.log")
+    """One JupyterLab for the whole run."""
+    with running(tmp_path_factory.mktemp("jupyter")) as lab:
         yield lab
-    finally:
-        server.terminate()  # the server then shuts its kernels down
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-
-
-def wait_until_up(lab: JupyterLab, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Return when the server answers; fail with its log when it ends or stays silent."""
-    end = time.monotonic() + 120
-    while server.poll() is None and time.monotonic() < end:
-        try:
-            urllib.request.urlopen(f"{lab.url}/api/status?token={lab.token}", timeout=5).close()
-            return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.2)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
