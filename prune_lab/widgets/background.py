@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -9,6 +10,16 @@ from typing import TypeVar
 import torch
 
 T = TypeVar("T")
+
+_at_work: dict[threading.Thread, Callable[[], None]] = {}  # and how each is stopped
+
+
+@atexit.register
+def _end_all() -> None:
+    """Python aborts where it ends in the middle of a thread's sum."""
+    for thread, stop in list(_at_work.items()):
+        stop()
+        thread.join()
 
 
 class Background:
@@ -59,8 +70,11 @@ class Background:
                 with self._reporting:
                     if failed is not None and not stop.is_set():
                         failed(error)
+            finally:
+                del _at_work[threading.current_thread()]
 
         self._thread = threading.Thread(target=run, name="prune-lab", daemon=True)
+        _at_work[self._thread] = self.cancel
         self._thread.start()
 
     def cancel(self) -> None:
