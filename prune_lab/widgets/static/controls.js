@@ -1,7 +1,7 @@
 // The controls of every panel: a menu, a switch, a slider, a button, each with its label. They are
 // the browser's own elements, so keyboard, focus and screen readers work as everywhere.
 
-import { element } from "./panel.js";
+import { element, write } from "./panel.js";
 
 // JupyterLab would take arrow keys and letters for its own commands.
 const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
@@ -51,7 +51,7 @@ export function slider(label, move) {
       // The range before the value, or the browser would clip it to the old range.
       Object.assign(input, { min, max, step, disabled });
       if (Number(input.value) !== value) input.value = value;
-      readout.textContent = text;
+      write(readout, text);
       input.setAttribute("aria-valuetext", text);
       input.style.setProperty("--pl-fill", max > min ? (value - min) / (max - min) : 0);
     },

@@ -242,6 +242,7 @@ export class Heatmap {
     const size = `${width} ${height} ${dpr}`;
     if (this.layout && this.size === size) return;
     this.size = size;
+    this.hatchedFor = null;
     this.layout = arrange(this.shape, Math.floor(width * dpr), Math.floor(height * dpr), dpr);
     const { canvas, layout } = this;
     canvas.width = layout.width;
@@ -267,11 +268,14 @@ export class Heatmap {
 
     context.clearRect(0, 0, layout.width, layout.height);
     context.imageSmoothingEnabled = false;
-    const hatch = tooSmallToHatch(layout) ? colours.grey : hatching(context, colours, dpr);
+    if (this.hatchedFor !== colours) {
+      this.hatchedFor = colours;
+      this.hatch = tooSmallToHatch(layout) ? colours.grey : hatching(context, colours, dpr);
+    }
     const line = cellWidth >= 6 * dpr && cellHeight >= 6 * dpr ? Math.max(1, Math.round(dpr)) : 0;
     layout.tiles.forEach(({ x, y }, tile) => {
       const [width, height] = [cols * cellWidth, rows * cellHeight];
-      context.fillStyle = hatch;
+      context.fillStyle = this.hatch;
       context.fillRect(x, y, width, height);
       context.drawImage(cells, 0, tile * rows, cols, rows, x, y, width, height);
       if (!line) return;

@@ -8,7 +8,7 @@ import { drawCurves, heightAt } from "./curve.js";
 import { byBlocks, cellAt, entriesOf, Heatmap, neighbour, tooSmallToHatch } from "./heatmap.js";
 import { binAt, drawHistogram, sizeAt, sortIntoBins, tallyBins, valuesOf } from "./histogram.js";
 import { indexed, prunedAt } from "./order.js";
-import { codeLine, element, numbers, onThemeChange, quietVoice, rgb, themeColours } from "./panel.js";
+import { codeLine, element, numbers, onThemeChange, quietVoice, rgb, themeColours, write } from "./panel.js";
 
 const TALLEST = 440; // CSS pixels: the picture and its controls fit a laptop's screen
 const CHART = 130; // CSS pixels high
@@ -101,7 +101,11 @@ function render({ model, el }) {
   const figure = element("div", { class: "prune-lab-figure" }, element("div", { class: "prune-lab-columns" }, heat, side));
 
   // Words and buttons
-  const counts = element("div", { class: "prune-lab-counts" });
+  const [keptCount, prunedCount, atFirst, now] = Array.from({ length: 4 }, () => element("b"));
+  const sparsity = element("span");
+  const cost = element("span", {}, " · accuracy ", atFirst, " → ", now);
+  const counts = element("div", { class: "prune-lab-counts" },
+    keptCount, " kept · ", prunedCount, " pruned · sparsity\u00a0", sparsity, cost);
   const { code, button: copy, stop: stopCopying } = codeLine();
   const apply = button("Apply", () => model.send({ ask: "apply" }), true);
   const undo = button("Undo", () => model.send({ ask: "undo" }));
@@ -117,6 +121,7 @@ function render({ model, el }) {
   );
 
   const heatmap = new Heatmap(canvas);
+  let [width, sideWidth] = [0, 0]; // of the pictures' columns, CSS pixels
   let colours = null;
   let drawn = ""; // the parameter in the picture; the menu may be ahead of it
   let bins = []; // of the histogram
@@ -131,21 +136,21 @@ function render({ model, el }) {
 
   function draw() {
     frame = 0;
-    const width = heat.clientWidth;
     if (width <= 0) return; // not on the screen; the resize observer will call again
     colours ||= themeColours(figure);
     heatmap.fit(width, TALLEST, devicePixelRatio);
     const count = Math.min(model.get("count"), model.get("units"));
     const view = model.get("view");
-    heatmap.draw(count, marked, colours, view);
-    swatch.classList.toggle("prune-lab-plain", tooSmallToHatch(heatmap.layout));
-    [scale.hidden, keptKey.hidden, prunedKey.hidden] = [view === "mask", view !== "mask", view === "weights"];
     const tally = tallyBins(bins, count);
     const bySize = !asked && BY_SIZE.includes(model.get("technique"));
     const threshold = bySize ? sizeAt(tally.last, heatmap.values, heatmap.order) : null;
-    drawHistogram(histogram, tally, threshold, heatmap.limit, side.clientWidth, CHART, devicePixelRatio, colours);
+    // Words first: a canvas that writes text has the page laid out, which is then done once.
     describe(count, tally, threshold);
     drawBars(count, tally.total);
+    swatch.classList.toggle("prune-lab-plain", tooSmallToHatch(heatmap.layout));
+    [scale.hidden, keptKey.hidden, prunedKey.hidden] = [view === "mask", view !== "mask", view === "weights"];
+    heatmap.draw(count, marked, colours, view);
+    drawHistogram(histogram, tally, threshold, heatmap.limit, sideWidth, CHART, devicePixelRatio, colours);
     drawAccuracy(count);
   }
 
@@ -204,9 +209,9 @@ function render({ model, el }) {
       const shown = name === drawn;
       const pruned = shown ? prunedHere : steps ? prunedAt(steps, count, model.get("units")) : gone;
       const [label, track, share] = bars.children[i].children;
-      label.textContent = name.replace(/\.weight$/, "");
+      write(label, name.replace(/\.weight$/, ""));
       track.firstChild.style.width = `${(100 * pruned) / total}%`;
-      share.textContent = `${Math.round((100 * pruned) / total)} %`;
+      write(share, `${Math.round((100 * pruned) / total)} %`);
       bars.children[i].classList.toggle("prune-lab-shown", shown);
     });
   }
@@ -218,10 +223,10 @@ function render({ model, el }) {
     const units = model.get("units");
     const at = units ? count / units : 0;
     const known = accuracyAt(count);
-    drawCurves(curve, [{ points, at, mark: known ?? undefined }], side.clientWidth, CHART, devicePixelRatio, colours);
+    drawCurves(curve, [{ points, at, mark: known ?? undefined }], sideWidth, CHART, devicePixelRatio, colours);
     measuring.hidden = model.get("progress") >= 1;
     progress.value = model.get("progress");
-    halt.textContent = model.get("measuring") ? "Stop" : "Go on";
+    write(halt, model.get("measuring") ? "Stop" : "Go on");
     const there = known ?? heightAt(points, at);
     curve.setAttribute("aria-label", `Accuracy against amount, ${points.length} points measured` +
       (there === null ? "" : `; ${percent(there)} at this amount`));
@@ -255,33 +260,32 @@ function render({ model, el }) {
   /** Everything the panel says in words; only `textContent` is ever set. */
   function describe(count, { all, pruned: prunedIn, total: pruned }, threshold) {
     const whole = heatmap.order.length;
-    const bold = (text) => element("b", {}, text);
-    const words = [bold(grouped(whole - pruned)), " kept · ", bold(grouped(pruned)), ` pruned · sparsity\u00a0${whole ? ((100 * pruned) / whole).toFixed(1) : "0.0"}\u00a0%`];
+    write(keptCount, grouped(whole - pruned));
+    write(prunedCount, grouped(pruned));
+    write(sparsity, `${whole ? ((100 * pruned) / whole).toFixed(1) : "0.0"}\u00a0%`);
     const [first] = model.get("curve");
-    let cost = "";
-    if (model.get("measures")) {
-      const now = accuracyAt(count);
-      cost = `accuracy ${first?.[0] === 0 ? percent(first[1]) : "…"} → ${now === null ? "…" : percent(now)}`;
-      words.push(" · accuracy ", bold(first?.[0] === 0 ? percent(first[1]) : "…"), " → ", bold(now === null ? "…" : percent(now)));
-    }
-    counts.replaceChildren(...words);
+    const known = accuracyAt(count);
+    cost.hidden = !model.get("measures");
+    write(atFirst, first?.[0] === 0 ? percent(first[1]) : "…");
+    write(now, known === null ? "…" : percent(known));
     drawAmount(count);
     const shape = model.get("shape");
-    title.textContent = `${model.get("title")} · ${shape.join(" × ")}${axes(shape, heatmap.layout)}`;
-    histogramTitle.textContent = bin >= 0
+    write(title, `${model.get("title")} · ${shape.join(" × ")}${axes(shape, heatmap.layout)}`);
+    write(histogramTitle, bin >= 0
       ? `${valuesOf(bin, heatmap.limit).map(signed).join(" to ")}: ${grouped(all[bin])} values, ${grouped(prunedIn[bin])} pruned`
-      : threshold === null ? "values; the grey part goes" : "values; what lies between the lines goes";
+      : threshold === null ? "values; the grey part goes" : "values; what lies between the lines goes");
     histogram.setAttribute("aria-label", `Histogram of the values, ${grouped(pruned)} of ${grouped(whole)} pruned` +
       (threshold === null ? "" : `: those between −${digits(threshold)} and ${digits(threshold)}`));
-    code.textContent = lineOfCode(count);
-    entry.textContent = marked >= 0 ? explain(count)
+    write(code, lineOfCode(count));
+    write(entry, marked >= 0 ? explain(count)
       : asked ? "Waiting for the kernel; without one, this picture stays as it is."
-      : "Point at an entry; click to prune or restore it.";
-    blocks.textContent = byBlocks(heatmap.layout)
+      : "Point at an entry; click to prune or restore it.");
+    write(blocks, byBlocks(heatmap.layout)
       ? `Too many entries to draw one by one: each cell is a block of ${heatmap.layout.blockRows} × ` +
         `${heatmap.layout.blockCols}, coloured by its strongest kept entry, fainter where more is pruned.`
-      : "";
-    const said = [`${grouped(whole - pruned)} kept, ${grouped(pruned)} pruned`, cost].filter(Boolean).join(", ");
+      : "");
+    const said = `${grouped(whole - pruned)} kept, ${grouped(pruned)} pruned` +
+      (cost.hidden ? "" : `, accuracy ${atFirst.textContent} → ${now.textContent}`);
     voice.say(document.activeElement === canvas && marked >= 0 ? entry.textContent : said);
   }
 
@@ -406,7 +410,7 @@ function render({ model, el }) {
     event.preventDefault();
   });
   histogram.addEventListener("pointermove", (event) => {
-    bin = binAt(event.offsetX, side.clientWidth);
+    bin = binAt(event.offsetX, sideWidth);
     redraw();
   });
   histogram.addEventListener("pointerleave", () => { bin = -1; redraw(); });
@@ -441,7 +445,11 @@ function render({ model, el }) {
   drawControls();
   takeMessage();
 
-  const resized = new ResizeObserver(redraw);
+  const resized = new ResizeObserver(() => {
+    // Here all is laid out; to ask while drawing would lay it out once more for each frame.
+    [width, sideWidth] = [heat.clientWidth, side.clientWidth];
+    redraw();
+  });
   resized.observe(figure);
   const stopTheme = onThemeChange(figure, () => { colours = null; redraw(); });
   model.send({ ask: "shown" });

@@ -8,6 +8,11 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** Write an element's text where it is another: the browser lays out anew whatever is written. */
+export function write(target, text) {
+  if (target.textContent !== text) target.textContent = text;
+}
+
 /** The numbers of a binary trait, copied, for its bytes need not start at a multiple of four. */
 export function numbers(bytes, Type) {
   const start = bytes.byteOffset;
