@@ -637,7 +637,11 @@ class MaskExplorer(Panel):
                 self.progress = len(points) / len(shares)
                 self.measuring = len(points) < len(shares)
 
-        self._background.start(steps, report, lambda error: self._say(str(error), failed=True))
+        self._background.start(
+            steps,
+            report,
+            lambda error: self._say(f"The accuracy cannot be measured: {error}", failed=True),
+        )
 
     def _shares(self) -> list[float]:
         """Where the curve is measured: shares of the units that can go."""

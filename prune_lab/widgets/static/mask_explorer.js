@@ -175,6 +175,8 @@ function render({ model, el }) {
     unit.set(model.get("unit"));
     unit.field.hidden = model.get("ways").length < 2;
     amount.field.hidden = !model.get("ways").length;
+    // With the switch there is a label already.
+    amount.field.firstChild.textContent = !unit.field.hidden ? "" : technique === "n_m" ? `of each ${model.get("m")} go` : "amount";
     noAmount.hidden = !amount.field.hidden;
     noAmount.textContent = technique === BY_HAND
       ? "By hand: click entries to prune or restore them, or choose a technique to go back to the slider."
@@ -217,7 +219,7 @@ function render({ model, el }) {
   }
 
   function drawAccuracy(count) {
-    accuracy.hidden = !model.get("measures");
+    accuracy.hidden = !model.get("measures") || !model.get("ways").length; // one mask has no curve
     if (accuracy.hidden) return;
     const points = model.get("curve");
     const units = model.get("units");
