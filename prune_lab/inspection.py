@@ -295,7 +295,7 @@ def _entry(kind: str, name: str, tensor: Tensor, known: TensorEntry | None) -> T
     values = None if is_lazy(tensor) or tensor.is_meta else _plain(tensor)
     shape = None if is_lazy(tensor) else tuple(tensor.shape)
     dtype = str(tensor.dtype).removeprefix("torch.")
-    fingerprint = "" if values is None else _fingerprint(values)
+    fingerprint = "" if values is None else hash_of(values)
     if known is not None and (known.shape, known.dtype, known.fingerprint) == (
         shape,
         dtype,
@@ -350,11 +350,17 @@ def _countable(values: Tensor) -> Tensor:
     return values.float() if eight_bits else values
 
 
-def _fingerprint(values: Tensor) -> str:
+def hash_of(values: Tensor) -> str:
+    """Return a hash of all values of a tensor on the CPU, of any shape and dtype.
+
+    >>> zeros = torch.zeros(3)
+    >>> hash_of(zeros) == hash_of(zeros.clone()), hash_of(zeros) == hash_of(-zeros)
+    (True, False)
+    """
     # The raw bytes: NumPy does not know every dtype, and NaN is not equal to itself. A widget asks
     # after every cell, so the hash must be quick: nobody forges weights, an accident meets it once
     # in four thousand million times.
-    return f"{zlib.crc32(values.reshape(-1).view(torch.uint8).numpy().data):08x}"
+    return f"{zlib.crc32(values.detach().reshape(-1).view(torch.uint8).numpy().data):08x}"
 
 
 def _number(value: float) -> str:

@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from prune_lab import plots, prune
+from prune_lab.inspection import hash_of
 from prune_lab.prune.amounts import count
 from prune_lab.widgets.applies import Applies, Call
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.naming import access, callers_name
 from prune_lab.widgets.panel import Panel
-from prune_lab.widgets.parameters import Place, places_of
+from prune_lab.widgets.parameters import Place, State, places_of, state_of
 from prune_lab.widgets.techniques import (
     STEPS,
     TECHNIQUES,
@@ -196,9 +197,10 @@ class MaskExplorer(Panel):
         self._applies = Applies(module)
         self._data = data
         self._trial = None if data is None else Trial(module, data)
-        self._curves: dict[tuple[Any, ...], list[list[float]]] = {}
+        self._rest: State = ()  # of the model, when the trial was made
+        self._curves: dict[tuple[State, State], list[list[float]]] = {}  # by `_basis`
         self._halted = False
-        self._seen: tuple[Any, ...] = ()
+        self._seen: State = ()
         self._quiet = True  # the traits are being set together; look once, at the end
         super().__init__()
         self.measures = data is not None
@@ -303,7 +305,7 @@ class MaskExplorer(Panel):
 
     def refresh(self) -> None:
         """Look at the module again; after each executed cell this happens by itself."""
-        if self._fingerprint() != self._seen:
+        if state_of(self._module) != self._seen:
             self._look()
 
     # The call
@@ -381,24 +383,10 @@ class MaskExplorer(Panel):
             raise AttributeError(f"{self._label} has lost its parameter '{self.name}'")
         return place
 
-    def _fingerprint(self) -> tuple[Any, ...]:
-        """What a cell changes when it trains, loads or prunes."""
-        places = places_of(self._module)
-        return tuple(
-            (
-                name,
-                id(place.module),
-                None if place.mask is None else (id(place.mask), place.mask._version),
-                place.values._version,
-                float(place.values.float().sum()),
-            )
-            for name, place in places.items()
-        )
-
     def _look(self, rescale: bool = False) -> None:
         """Rank the entries as they are before our own Apply, and show them."""
         self._places = places_of(self._module)
-        self._seen = self._fingerprint()
+        self._seen = state_of(self._module)
         place = self._place
         values = place.values
         if self.technique == BY_HAND:
@@ -609,11 +597,10 @@ class MaskExplorer(Panel):
         """Measure the accuracy at this amount, then what is missing of the curve."""
         if self._trial is None or self._quiet:
             return
-        settings = (self.name, self.technique, self.seed, *self._options().items())
-        key = (*settings, self._seen, self.order if self.technique == BY_HAND else b"")
-        if all(known[: len(key)] != key for known in self._curves):
-            self._trial = Trial(self._module, self._data or ())
-        points = self._curves.setdefault(key, [])
+        rest, ranked = self._basis()
+        if rest != self._rest:
+            self._rest, self._trial = rest, Trial(self._module, self._data or ())
+        points = self._curves.setdefault((rest, ranked), [])
         shares = sorted({round(share, 4) for share in self._shares()})
         missing = [share for share in shares if share not in [point[0] for point in points]]
         with self.hold_sync():
@@ -642,6 +629,20 @@ class MaskExplorer(Panel):
             report,
             lambda error: self._say(f"The accuracy cannot be measured: {error}", failed=True),
         )
+
+    def _basis(self) -> tuple[State, State]:
+        """What the curve depends on: the other parameters, and the ranked ones with their order."""
+        orders = self._ranking.orders
+        other = (
+            entry
+            for entry in self._seen
+            if entry[0].removesuffix("_orig").removesuffix("_mask") not in orders
+        )
+        ranked = (
+            (name, hash_of(order.cpu()), hash_of(self._places[name].values.cpu()))
+            for name, order in orders.items()
+        )
+        return tuple(other), tuple(ranked)
 
     def _shares(self) -> list[float]:
         """Where the curve is measured: shares of the units that can go."""

@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from prune_lab import prune
+from prune_lab.inspection import hash_of
+
+State = tuple[tuple[str, ...], ...]
 
 
 class Place(NamedTuple):
@@ -70,6 +73,35 @@ def places_of(model: nn.Module) -> dict[str, Place]:
             if not unseen and parameter.numel():
                 places[f"{path}.{name}" if path else name] = Place(module, name)
     return places
+
+
+def state_of(model: nn.Module) -> State:
+    """Return what stays equal as long as nobody changes the model: trains, loads, prunes it.
+
+    Args:
+        model: any module.
+
+    Returns:
+        for every parameter and buffer its name, shape and a hash of its values, and for every
+        module its name and type.
+
+    >>> layer = nn.Linear(2, 2)
+    >>> before = state_of(layer)
+    >>> _ = layer.weight.data.add_(1)
+    >>> state_of(layer) == before
+    False
+    """
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    return (
+        *((name, type(module).__name__) for name, module in model.named_modules()),
+        *((name, *_seen(tensor)) for name, tensor in tensors),
+    )
+
+
+def _seen(tensor: Tensor) -> tuple[str, str]:
+    if is_lazy(tensor) or tensor.is_meta:
+        return "", ""
+    return str(tuple(tensor.shape)), hash_of(tensor.detach().cpu())
 
 
 def clean(model: nn.Module) -> nn.Module:

@@ -16,13 +16,12 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from prune_lab import prune
-from prune_lab.inspection import inspect_module
 from prune_lab.prune.amounts import count
 from prune_lab.widgets.applies import Applies, Call
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.naming import access, callers_name
 from prune_lab.widgets.panel import Panel
-from prune_lab.widgets.parameters import Place, places_of
+from prune_lab.widgets.parameters import Place, places_of, state_of
 from prune_lab.widgets.techniques import TECHNIQUES, literal, rank
 from prune_lab.widgets.trial import Trial
 
@@ -236,7 +235,7 @@ class SensitivityExplorer(Panel):
 
     def refresh(self) -> None:
         """Look at the model again; after each executed cell this happens by itself."""
-        if _state(self._model) != self._seen:
+        if state_of(self._model) != self._seen:
             self._background.cancel()
             self._look()
             self._measure()
@@ -246,7 +245,7 @@ class SensitivityExplorer(Panel):
     def _look(self) -> None:
         """Take the weights as they are without our own Apply; whatever was measured is void."""
         places = _weights(self._model)
-        self._seen = _state(self._model)
+        self._seen = state_of(self._model)
         self._trial = Trial(self._model, self._data)
         weights = {}
         for name, place in places.items():
@@ -304,7 +303,7 @@ class SensitivityExplorer(Panel):
 
     def _note_own_work(self) -> None:
         """Our own Apply changes the model, but not what the curves are drawn from."""
-        self._seen = _state(self._model)
+        self._seen = state_of(self._model)
         self.undoable = bool(self._applies)
 
     # The technique
@@ -500,16 +499,6 @@ def _weights(model: nn.Module) -> dict[str, Place]:
             f"{type(model).__name__} has no weight with two or more dimensions to prune"
         )
     return weights
-
-
-def _state(model: nn.Module) -> list[tuple[object, ...]]:
-    """What the accuracy depends on: the values, as hashes, and the kinds of modules."""
-    tensors = [
-        (tensor.kind, tensor.name, tensor.shape, tensor.fingerprint)
-        for tensor in inspect_module(model).tensors
-        if tensor.kind != "plain tensor"
-    ]
-    return [*tensors, *((path, type(module)) for path, module in model.named_modules())]
 
 
 def _order(known: Known, weight: Weight, number: int) -> Tensor:

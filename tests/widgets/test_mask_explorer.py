@@ -811,8 +811,14 @@ def test_a_curve_is_measured_once_for_each_technique(digits):
     assert explorer.curve != l1
     explorer.technique = "l1_unstructured"
     assert explorer.curve == l1  # at once, without waiting
+    explorer.apply()
+    assert explorer.curve == l1  # what the panel has applied itself changes nothing
+    explorer.name = "1.bias"
+    explorer._background.wait()
+    assert explorer.curve[0][1] == dict(l1)[0.3]  # but it counts for the other parameters
+    explorer.name = "1.weight"
     with torch.no_grad():
-        model[1].weight.mul_(2)
+        model[1].weight_orig.mul_(2)
     explorer.refresh()
     assert explorer.curve == []  # another model: what was measured says nothing any more
     explorer.close()
