@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -132,6 +133,8 @@ class DigitPad(Panel):
         seed: int = 1,
     ) -> None:
         self._model, self._data = model, data
+        # JupyterLab may hand over what the browser sends in a thread of its own, beside the cells.
+        self._answering = threading.RLock()
         self._asked: object = None  # what the networks were asked last
         self._at = -1  # the digit that was loaded last
         self._look()
@@ -184,9 +187,9 @@ class DigitPad(Panel):
         ):
             return
         self._background.cancel()
-        with self._nothing_stale():
+        with self._answering, self._nothing_stale():
             self._look()
-            self._answer()
+            self._ask_anew()
 
     # The networks
 
@@ -216,15 +219,20 @@ class DigitPad(Panel):
 
     def _answer(self) -> None:
         """Ask both networks, unless they were asked the same before."""
-        self._background.cancel()
+        self._background.cancel()  # before the lock: what it reports is answered too
+        with self._answering:
+            try:
+                with self._nothing_stale():
+                    self._ask_anew()
+            finally:
+                self.answered = self.question
+
+    def _ask_anew(self) -> None:
         asked = (self.image, self.technique, self.amount, self.seed, self._trial)
-        try:
-            if asked != self._asked:
-                with self._nothing_stale(), one_thread():
-                    self._ask_both()
-                self._asked = asked
-        finally:
-            self.answered = self.question
+        if asked != self._asked:
+            with one_thread():
+                self._ask_both()
+            self._asked = asked
 
     @contextmanager
     def _nothing_stale(self) -> Iterator[None]:
@@ -294,7 +302,8 @@ class DigitPad(Panel):
 
     def _search(self) -> Iterator[tuple[int, int | None]]:
         """Go through the digits after the present one; yields how many so far, and the find."""
-        trial, (values, _) = self._trial, self._pruned_weights()
+        with self._answering:
+            trial, (values, _) = self._trial, self._pruned_weights()
         total = len(trial.labels)
         order = (torch.arange(total) + self._at + 1) % total
         looked = 0
