@@ -38,7 +38,11 @@ export function switcher(label, choices, choose) {
   };
 }
 
-/** A slider. `set({ min, max, step, value, text, disabled })` moves it; `text` is its readout. */
+/**
+ * A slider. `set({ min, max, step, value, text, widest, disabled })` moves it; `text` is its
+ * readout, and `widest` the room that is kept for it: the handle must not run from the pointer
+ * because the number beside it gets another digit.
+ */
 export function slider(label, move) {
   const input = element("input", { type: "range", ...OWN_KEYS });
   const readout = element("span", { class: "prune-lab-readout", "aria-hidden": "true" }); // aria-valuetext says it
@@ -47,11 +51,12 @@ export function slider(label, move) {
   return {
     field,
     input,
-    set({ min = 0, max, step, value, text, disabled = false }) {
+    set({ min = 0, max, step, value, text, widest = text, disabled = false }) {
       // The range before the value, or the browser would clip it to the old range.
       Object.assign(input, { min, max, step, disabled });
       if (Number(input.value) !== value) input.value = value;
       write(readout, text);
+      if (readout.dataset.widest !== widest) readout.dataset.widest = widest;
       input.setAttribute("aria-valuetext", text);
       input.style.setProperty("--pl-fill", max > min ? (value - min) / (max - min) : 0);
     },

@@ -188,12 +188,13 @@ function render({ model, el }) {
     const units = model.get("units");
     const share = units ? `${Math.round((100 * count) / units)} %` : "0 %";
     const whole = `${grouped(count)} of ${grouped(units)}`;
+    const widest = `99.99 %\u2002(${grouped(units)} of ${grouped(units)})`;
     if (model.get("unit") === "fraction") {
       const fraction = model.get("fraction");
       const text = `${Number((100 * fraction).toFixed(2))} %\u2002(${whole})`;
-      amount.set({ max: 1, step: 0.01, value: fraction, text });
+      amount.set({ max: 1, step: 0.01, value: fraction, text, widest });
     } else {
-      amount.set({ max: units, step: 1, value: count, text: `${whole}\u2002(${share})` });
+      amount.set({ max: units, step: 1, value: count, text: `${whole}\u2002(${share})`, widest });
     }
   }
 
