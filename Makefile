@@ -49,8 +49,9 @@ browser: venv ## ... pytest: JupyterLab and the widgets in headless Chromium
 notebooks: venv ## Build notebooks/ from tutorial/ (CHAPTERS="02 03" builds those alone)
 	$(BIN)/python -m tutorial.build $(CHAPTERS)
 
-bench: venv ## Time the engine against torch's; the results go to tests/benchmarks/results
+bench: venv ## Time the engine against torch's and the widgets; the results go to tests/benchmarks/results
 	$(BIN)/python tests/benchmarks/engine.py
+	$(BIN)/python -m tests.benchmarks.widgets
 
 clean: ## Remove .venv and everything that tools left behind
 	rm -rf .venv *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
