@@ -22,6 +22,37 @@ from prune_lab.widgets.panel import Panel
 widget = [out for out in Out.values() if isinstance(out, Panel)][-1]
 """
 
+# Of each text in the panel the contrast to what lies behind it, and the text where it is too low.
+LOW_CONTRAST = """
+panel => {
+    const paint = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+    const rgba = (colour) => {
+        paint.clearRect(0, 0, 1, 1);
+        paint.fillStyle = colour;
+        paint.fillRect(0, 0, 1, 1);
+        return [...paint.getImageData(0, 0, 1, 1).data];
+    };
+    const light = ([r, g, b]) => [r, g, b]
+        .map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = (element) => {
+        const colour = rgba(getComputedStyle(element).backgroundColor);
+        return colour[3] === 255 ? colour : behind(element.parentElement);
+    };
+    const low = [];
+    let seen = 0;
+    for (const element of panel.querySelectorAll("*")) {
+        const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+        if (!own || !element.checkVisibility()) continue;
+        seen += 1;
+        const [a, b] = [light(rgba(getComputedStyle(element).color)), light(behind(element))];
+        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (contrast < 4.5) low.push(`${contrast.toFixed(1)}: ${element.textContent}`);
+    }
+    return seen > 10 ? low : ["only " + seen + " texts"];
+}
+"""
+
 
 def write(folder: Path, name: str, *cells: str) -> str:
     """Put a notebook of these cells into ``folder``, and return its name."""
@@ -91,6 +122,10 @@ class Notebook:
         self.page.keyboard.press("Control+b")
         until(lambda: self.panel.bounding_box()["width"] < width, True)
         self.show()
+
+    def low_contrast(self) -> list[str]:
+        """The panel's texts that stand out too little from what is behind them (WCAG: 4.5)."""
+        return self.panel.evaluate(LOW_CONTRAST)
 
     def sticking_out(self, parts: str = "canvas, button, select, input, code, table") -> list[str]:
         """The parts of the panel that reach over its right edge, as HTML."""

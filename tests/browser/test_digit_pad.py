@@ -208,6 +208,7 @@ def test_dark_narrow_and_run_again(page, jupyter_lab):
         choose_theme(page, "JupyterLab Dark")
         pad.show()
         until(lambda: pad.canvas.evaluate(colour) > 180, True)
+        until(pad.low_contrast, [])
     finally:
         choose_theme(page, "JupyterLab Light")
     pad.narrow()

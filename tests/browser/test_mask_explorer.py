@@ -400,9 +400,11 @@ def test_dark_theme_and_narrow_window(page, open_cells):
     light = notebook.cells()[hatched][0].mean()
     choose_theme(page, "JupyterLab Dark")
     until(lambda: bool(notebook.cells()[hatched][0].mean() < 0.4 < light), True)
+    until(notebook.low_contrast, [])
     assert (notebook.pruned() == hatched).all()
     choose_theme(page, "JupyterLab Light")  # the setting outlives the page
     until(lambda: bool(notebook.cells()[hatched][0].mean() > 0.6), True)
+    until(notebook.low_contrast, [])
 
     notebook.narrow()
     assert notebook.sticking_out("canvas, button, select, code, input, .prune-lab-readout") == []

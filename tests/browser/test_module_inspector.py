@@ -31,37 +31,6 @@ model[-1][0].register_forward_pre_hook(type("<b>bold</b>", (), {"__call__": lamb
 ModuleInspector(model)
 """
 
-# Of each text in the panel the contrast to what lies behind it, and the text where it is too low.
-LOW_CONTRAST = """
-panel => {
-    const paint = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-    const rgba = (colour) => {
-        paint.clearRect(0, 0, 1, 1);
-        paint.fillStyle = colour;
-        paint.fillRect(0, 0, 1, 1);
-        return [...paint.getImageData(0, 0, 1, 1).data];
-    };
-    const light = ([r, g, b]) => [r, g, b]
-        .map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4))
-        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-    const behind = (element) => {
-        const colour = rgba(getComputedStyle(element).backgroundColor);
-        return colour[3] === 255 ? colour : behind(element.parentElement);
-    };
-    const low = [];
-    let seen = 0;
-    for (const element of panel.querySelectorAll("*")) {
-        const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-        if (!own || !element.checkVisibility()) continue;
-        seen += 1;
-        const [a, b] = [light(rgba(getComputedStyle(element).color)), light(behind(element))];
-        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-        if (contrast < 4.5) low.push(`${contrast.toFixed(1)}: ${element.textContent}`);
-    }
-    return seen > 20 ? low : ["only " + seen + " texts"];
-}
-"""
-
 
 @pytest.fixture
 def opened(page, jupyter_lab, request):
@@ -159,11 +128,11 @@ def test_dark_light_and_at_400_pixels_all_can_be_read(opened, page):
     try:
         choose_theme(page, "JupyterLab Dark")
         page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
-        until(lambda: panel.evaluate(LOW_CONTRAST), [])
+        until(notebook.low_contrast, [])
     finally:
         choose_theme(page, "JupyterLab Light")
     page.wait_for_function("document.body.dataset.jpThemeLight === 'true'")
-    until(lambda: panel.evaluate(LOW_CONTRAST), [])
+    until(notebook.low_contrast, [])
 
     notebook.narrow()
     assert notebook.sticking_out("button, table, td, th, [role=treeitem]") == []

@@ -248,6 +248,7 @@ def test_dark_narrow_and_run_again(page, jupyter_lab, light_again):
     ring = notebook.colour_at(0, 1)
     choose_theme(page, "JupyterLab Dark")
     until(lambda: notebook.panel.evaluate(ink) != light, True)
+    until(notebook.low_contrast, [])
     notebook.narrow()
     assert notebook.sticking_out() == []
     until(lambda: notebook.colour_at(0.25, 0.5) != ring, True)
