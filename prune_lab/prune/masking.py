@@ -87,7 +87,7 @@ def _values_can_be_read(orig: Tensor, mask: Tensor) -> bool:
         and orig.is_floating_point()
         and not transforms_active()
         and not is_in_torch_dispatch_mode()
-        and not torch.jit.is_tracing()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     )
 
 
