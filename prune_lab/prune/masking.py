@@ -37,7 +37,7 @@ def masked(orig: Tensor, mask: Tensor) -> Tensor:
     if _values_can_be_read(orig, mask):
         if orig.numel() > _LARGE and orig.is_contiguous() and mask.is_contiguous():
             return _MaskedLarge.apply(orig, mask)  # type: ignore[no-untyped-call]
-        product = (mask * orig).add_(_ZERO)  # -0.0 + 0.0 is 0.0
+        product = torch.addcmul(_ZERO, mask, orig)  # 0.0 + -0.0 is 0.0
         if torch.equal(product, product):  # NaN, such as 0 * inf, is not equal to itself
             return product
     return (mask.to(orig.dtype) * orig).masked_fill_(mask == 0, 0)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-PIECE = 1 << 21  # entries; several steps on so many find them in the processor's cache
+PIECE = 1 << 19  # entries; several steps on so many find them in the processor's cache
 _LARGE = 1 << 22  # bytes; from here on, it matters how the system hands out memory
 _C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 

@@ -176,8 +176,9 @@ class BasePruningMethod(ABC):
 
         The Parameter object, its gradient and its place in an optimizer stay. Nothing is undone.
         """
-        with torch.no_grad():
-            weight = self.apply_mask(module)
+        if type(self).apply_mask is BasePruningMethod.apply_mask:
+            module.__dict__.pop(self._tensor_name, None)  # its memory serves the new one
+        weight = self.apply_mask(module).detach()
         release(module, self._tensor_name).data = weight
 
     def __getstate__(self) -> dict[str, Any]:

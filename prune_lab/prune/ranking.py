@@ -8,15 +8,14 @@ Two questions are asked of a ranking, and each has its own fast answer:
 
 * :func:`positions`: *when* does each entry go?  One stable sort.
 * :func:`keep_largest`: which entries *stay* when the ``k`` smallest go?  No sort is needed for
-  that, only the ``k``-th smallest magnitude, which :func:`_cut` finds by sampling and
-  counting.
+  that, only the ``k``-th smallest magnitude; of a large tensor, :func:`_keep_outside_a_bracket`
+  looks closely only at the few entries near it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -25,14 +24,7 @@ from .memory import empty_like, pieces
 
 # Up to here, torch's own selection takes less time than several passes.
 _SMALL = 1 << 15
-# A float's bit pattern without its sign is an integer that orders like the magnitude: its key.
-# For each dtype, that of the integer, and the lowest of the many bit patterns that mean NaN.
-_KEYS = {
-    torch.float16: (torch.int16, 0x7C01),
-    torch.bfloat16: (torch.int16, 0x7F81),
-    torch.float32: (torch.int32, 0x7F800001),
-    torch.float64: (torch.int64, 0x7FF0000000000001),
-}
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def positions(scores: Tensor) -> Tensor:
@@ -70,8 +62,10 @@ def keep_largest(scores: Sequence[Tensor], k: int) -> list[Tensor]:
     size = _size(scores)
     if k in (0, size):
         return [torch.full(s.shape, float(k == 0), dtype=s.dtype, device=s.device) for s in scores]
-    if size > _SMALL and all(score.is_cpu and score.dtype in _KEYS for score in scores):
-        return _keep_above_the_cut(scores, k)
+    if size > _SMALL and all(score.is_cpu and score.dtype in _FLOATS for score in scores):
+        masks = [empty_like(score) for score in scores]
+        if _keep_outside_a_bracket(_parts(scores), _parts(masks), k):
+            return masks
     if len(scores) == 1:
         return [_keep_above_the_kth(scores[0], k)]
     together = _keep_above_the_kth(torch.cat([score.reshape(-1) for score in scores]), k)
@@ -89,111 +83,109 @@ def _queue(scores: Tensor) -> Tensor:
 def _keep_above_the_kth(scores: Tensor, k: int) -> Tensor:
     """Keep what is larger than the ``k``-th smallest, as torch finds it."""
     magnitudes = scores.detach().abs().contiguous()
-    mask = torch.empty_like(magnitudes)
-    torch.gt(magnitudes, magnitudes.view(-1).kthvalue(k).values, out=mask)
-    if int(mask.sum(dtype=torch.int64)) != mask.numel() - k:  # ties at the cut, or NaN
-        mask.fill_(1).view(-1).index_fill_(0, _queue(scores)[:k], 0)
+    flat = magnitudes.view(-1)
+    cut = flat.kthvalue(k).values
+    mask = torch.gt(magnitudes, cut, out=torch.empty_like(magnitudes))
+    if int(mask.count_nonzero()) != mask.numel() - k:  # ties at the cut, or NaN
+        flat_mask = mask.view(-1)
+        if not _cut_at([flat], [flat_mask], cut, k):  # the cut is NaN
+            flat_mask.fill_(1).index_fill_(0, _queue(flat)[:k], 0)
     return mask
 
 
-def _keep_above_the_cut(scores: Sequence[Tensor], k: int) -> list[Tensor]:
-    """Keep what is larger than the ``k``-th smallest, in little memory beside the masks."""
-    masks = [empty_like(score) for score in scores]
-    parts = [part for score in scores for part in pieces(score.detach().reshape(-1))]
-    mask_parts = (part for mask in masks for part in pieces(mask.view(-1)))
-    cut, at_cut = _cut(parts, k)
-    for part, mask, (equal, going) in zip(parts, mask_parts, at_cut, strict=True):
-        keys = _keys(part)
-        torch.gt(keys, cut, out=mask)
-        if going < equal:
-            mask[(keys == cut).nonzero().view(-1)[going:]] = 1
-    return masks
+def _cut_at(parts: Sequence[Tensor], masks: Sequence[Tensor], cut: Tensor | float, k: int) -> bool:
+    """Fill the masks if ``cut`` is the ``k``-th smallest magnitude, which is the answer."""
+    kept, equal = 0, []
+    for part, mask in zip(parts, masks, strict=True):
+        magnitudes = part.abs()
+        _keep_above(cut, magnitudes, mask)
+        kept += int(mask.sum(dtype=torch.int64))
+        equal.append(int((magnitudes == cut).sum()))
+    to_go = k - (_size(parts) - kept - sum(equal))  # of those that equal the cut
+    if not 0 < to_go <= sum(equal):
+        return False
+    for part, mask, equal_there in zip(parts, masks, equal, strict=True):
+        going = min(to_go, equal_there)  # the first ones
+        to_go -= going
+        if going < equal_there:
+            mask[(part.abs() == cut).nonzero().view(-1)[going:]] = 1
+    return True
 
 
-# For each part, how many of its keys equal the cut, and how many of these go.
-_AtCut: TypeAlias = list[tuple[int, int]]
+def _keep_above(cut: Tensor | float, magnitudes: Tensor, mask: Tensor) -> None:
+    """Fill the mask: 0 for magnitudes up to ``cut``, else 1, NaN included."""
+    torch.le(magnitudes, cut, out=mask)
+    mask.eq_(0)  # turned round: nothing is above or below a NaN
 
 
-def _cut(parts: Sequence[Tensor], k: int) -> tuple[int, _AtCut]:
-    """Find the key of the ``k``-th smallest magnitude exactly, without sorting.
+def _keep_outside_a_bracket(parts: Sequence[Tensor], masks: Sequence[Tensor], k: int) -> bool:
+    """Fill ``masks``: 0 for the ``k`` smallest magnitudes of all the parts, else 1.
 
-    As in Floyd and Rivest's SELECT (1975), the ranks in a random sample bracket the answer
-    closely. One pass counts the keys up to the bracket and collects the few inside it. The count
-    then proves that the answer is there, or else the bracket is widened.
+    As in Floyd and Rivest's SELECT (1975), the ranks in a random sample bracket the k-th smallest
+    magnitude closely. One pass over the parts decides about all entries outside the bracket and
+    collects the few inside, which are then ranked among themselves. That pass also counts, and
+    the count proves the bracket right: the sample decides how long this takes, never what comes
+    out.
 
     Args:
         parts: one-dimensional, ranked as if they were one vector.
+        masks: of the same sizes.
         k: 1 is the smallest.
+
+    Returns:
+        False if the count disproves it; the masks are then worthless.
     """
     sample = _sample(parts)
     rank = k * sample.numel() / _size(parts)
     margin = 3 * math.sqrt(sample.numel())  # six standard deviations of a rank in the sample
-    while True:
-        low, high = _nth(sample, rank - margin), _nth(sample, rank + margin)
-        up_to_low, inside = _look_between(parts, low, high)
-        if up_to_low < k <= up_to_low + _size(inside):
-            together = torch.cat(inside)
-            cut = int(together.kthvalue(k - up_to_low).values)
-            fewer = up_to_low + int((together < cut).sum())
-            return cut, _who_goes(inside, cut, k - fewer)
-        # Where many keys are equal, an end of the bracket may be the answer.
-        cut = low if k <= up_to_low else high
-        fewer = sum(int((_keys(part) < cut).sum()) for part in parts)
-        at_cut = _who_goes(map(_keys, parts), cut, k - fewer)
-        if fewer < k <= fewer + sum(equal for equal, _ in at_cut):
-            return cut, at_cut
-        margin *= 8
+    low, high = _nth(sample, rank - margin), _nth(sample, rank + margin)
+
+    kept, places, inside = 0, [], []
+    # The same memory for all parts: what is kept of each would break up the memory they free.
+    buffers = parts[0].new_empty(2, max(part.numel() for part in parts))
+    for part, mask in zip(parts, masks, strict=True):
+        magnitudes, between = buffers[:, : part.numel()]
+        torch.abs(part, out=magnitudes)
+        _keep_above(low, magnitudes, mask)
+        kept += int(mask.float().sum())  # exact: a float counts further than to PIECE
+        # Ones and zeros, but not as bools, to which torch is slow to compare.
+        torch.lt(magnitudes, high, out=between).mul_(mask)
+        places.append(between.nonzero().view(-1))
+        inside.append(magnitudes[places[-1]])
+
+    to_go = k - (_size(parts) - kept)  # of those inside; all up to `low` go
+    if not 0 < to_go <= _size(inside):
+        # Where many are equal, as in a layer full of zeros, an end of the bracket may be it.
+        return _cut_at(parts, masks, low if to_go <= 0 else high, k)
+    of_inside = _keep_above_the_kth(torch.cat(inside), to_go)
+    shares = of_inside.split([place.numel() for place in places])
+    for mask, place, share in zip(masks, places, shares, strict=True):
+        mask[place] = share
+    return True
 
 
 def _sample(parts: Sequence[Tensor]) -> Tensor:
-    """Return the keys of about n^(2/3) entries; torch's global generator is left alone."""
+    """Return about n^(2/3) of the magnitudes; torch's global generator is left alone."""
     generator = torch.Generator().manual_seed(0)
     distance = _size(parts) ** (1 / 3)
     drawn = []
     for part in parts:
         share = math.ceil(part.numel() / distance)
         drawn.append(part[torch.randint(part.numel(), (share,), generator=generator)])
-    return _keys(torch.cat(drawn))
+    return torch.cat(drawn).abs()
 
 
-def _nth(sample: Tensor, rank: float) -> int:
-    """Return the sample's value of that rank, or one beyond all keys if there is none."""
+def _nth(sample: Tensor, rank: float) -> float:
+    """Return the sample's value of that rank, or one beyond all others if there is none."""
     if rank < 1:
-        return -1
+        return -1.0
     if rank > sample.numel():
-        return torch.iinfo(sample.dtype).max
-    return int(sample.kthvalue(int(rank)).values)
+        return math.inf
+    return float(sample.kthvalue(int(rank)).values)
 
 
-def _look_between(parts: Sequence[Tensor], low: int, high: int) -> tuple[int, list[Tensor]]:
-    """Count the keys up to ``low``, and return those of each part between ``low`` and ``high``."""
-    up_to_low = _size(parts)
-    inside = []
-    for part in parts:
-        keys = _keys(part)
-        # Ones and zeros, but not as bools, to which torch is slow to compare.
-        above_low = torch.gt(keys, low, out=torch.empty_like(keys))
-        up_to_low -= int(above_low.sum(dtype=torch.int32))
-        between = torch.lt(keys, high, out=torch.empty_like(keys)).bitwise_and_(above_low)
-        inside.append(keys[between.nonzero().view(-1)])
-    return up_to_low, inside
-
-
-def _who_goes(keys_of_parts: Iterable[Tensor], cut: int, to_go: int) -> _AtCut:
-    """Let ``to_go`` of the keys that equal ``cut`` go, the first ones first."""
-    at_cut = []
-    for keys in keys_of_parts:
-        equal = int((keys == cut).sum())
-        going = min(equal, to_go)
-        to_go -= going
-        at_cut.append((equal, going))
-    return at_cut
-
-
-def _keys(part: Tensor) -> Tensor:
-    """Return integers that order as the magnitudes do; NaN is one key, the largest."""
-    integer, nan = _KEYS[part.dtype]
-    return (part.view(integer) & torch.iinfo(integer).max).clamp_(max=nan)
+def _parts(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [part for tensor in tensors for part in pieces(tensor.detach().reshape(-1))]
 
 
 def _size(tensors: Sequence[Tensor]) -> int:

@@ -118,19 +118,24 @@ def release(module: nn.Module, name: str) -> nn.Parameter:
     del module._buffers[name + "_mask"]
     module.__dict__.pop(name, None)
     attention.call_again(module)
-    show(module, name, orig)
+    if _has_its_own_way(module):
+        setattr(module, name, orig)
+    else:
+        module._parameters[name] = orig
     return orig
 
 
 def show(module: nn.Module, name: str, tensor: Tensor) -> None:
-    """Make ``tensor`` what ``module`` computes with under ``name``."""
-    kind = type(module)
-    if kind.__setattr__ is not nn.Module.__setattr__:  # an LSTM keeps a list of its own
+    """Make ``tensor``, a masked weight, what ``module`` computes with under ``name``."""
+    if _has_its_own_way(module):
         setattr(module, name, tensor)
-    elif isinstance(tensor, nn.Parameter):
-        module._parameters[name] = tensor
-    elif not hasattr(kind, name):  # an out_proj computes it at every read
+    elif not hasattr(type(module), name):  # an out_proj computes it at every read
         module.__dict__[name] = tensor
+
+
+def _has_its_own_way(module: nn.Module) -> bool:
+    """Tell whether a module does more with an attribute than keep it, as an LSTM does."""
+    return type(module).__setattr__ is not nn.Module.__setattr__
 
 
 def mask_of(module: nn.Module, name: str) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .amounts import Amount, _validate_pruning_amount_init, count
+from .memory import empty_like
 from .methods import BasePruningMethod, survivors
 from .ranking import keep_largest, positions
 
@@ -92,7 +93,7 @@ class RandomUnstructured(_Unstructured):
     def importance(self, t: Tensor) -> Tensor:
         """Draw one number per entry; the smaller it is, the more important the entry."""
         # 1 - u is exact for the multiples of 2**-24 that are drawn: no two become equal.
-        draws = torch.rand_like(t, memory_format=torch.contiguous_format)
+        draws = empty_like(t).uniform_()
         return torch.sub(draws.new_ones(()), draws, out=draws)
 
     @classmethod

@@ -31,7 +31,7 @@ def table(data: dict[str, Any]) -> str:
         "| work | torch | ours | ours / torch | goal | | peak memory, torch | ours |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row, (title, _, _, goal) in ROWS.items():
+    for row, (title, _, _, goal, _) in ROWS.items():
         torch_side, ours = data["rows"][row]["torch"], data["rows"][row]["ours"]
         ratio = ours["seconds"] / torch_side["seconds"]
         lines.append(

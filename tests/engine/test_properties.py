@@ -253,7 +253,7 @@ def test_a_sample_that_misleads_costs_time_not_truth(seed: int) -> None:
     """All of the sample is drawn from the largest entries: the bracket has to be widened."""
     scores = torch.rand(1000, generator=torch.Generator().manual_seed(seed))
     largest = scores.sort().values[-50:]
-    with as_if_large(64), mock.patch.object(ranking, "_sample", lambda _: ranking._keys(largest)):
+    with as_if_large(64), mock.patch.object(ranking, "_sample", lambda _: largest):
         for k in (1, 300, 500, 960, 999):
             (mask,) = ranking.keep_largest([scores], k)
             assert torch.equal(mask == 0, scores <= scores.kthvalue(k).values)
