@@ -68,7 +68,7 @@ class MaskExplorer(Panel):
         technique: name of a function in ``prune_lab.prune``, or of the class that was given.
         amount: float in [0, 1]: fraction of the entries (structured: channels; global: entries
             of all weights) that are not pruned yet; int: count of them; for N:M how many of each
-            group go.
+            group go. Of a slider that moves, Python hears when it rests.
         seed: for the random techniques; 1, because a model made after ``manual_seed(0)`` got its
             weights from the very numbers that seed 0 would draw: its largest would go.
         dim: whose channels a structured technique prunes.

@@ -264,6 +264,19 @@ def test_a_busy_kernel_does_not_hold_the_slider(page, open_cells):
     assert notebook.amount() == str(pruned - 1)
 
 
+def test_apply_right_after_a_move_applies_what_is_shown(page, open_cells):
+    """Python hears of a move only when the slider rests, or when something else is pressed."""
+    notebook = open_cells(SMALL)
+    notebook.slider.focus()
+    for _ in range(7):
+        page.keyboard.press("ArrowRight")
+    notebook.press("Apply")
+    notebook.settle()
+    shown = notebook.counts()
+    until(lambda: notebook.ask("int((conv1.weight_mask == 0).sum())"), shown[1])
+    assert shown[1] == round(0.37 * 150)
+
+
 def test_every_entry_is_explained_and_can_be_painted(page, open_cells):
     notebook = open_cells(SMALL)
     weights = notebook.ask("widget._module.weight.tolist()")
@@ -323,7 +336,9 @@ def test_every_entry_is_explained_and_can_be_painted(page, open_cells):
 
 
 def test_layers_techniques_and_the_accuracy(page, open_cells):
-    notebook = open_cells(WHOLE)
+    # A network that takes its time, or the curve is there before a hand can press Stop.
+    slow = "import time\nmodel.register_forward_hook(lambda *_: time.sleep(0.1))\nMaskExplorer("
+    notebook = open_cells(WHOLE.replace("MaskExplorer(", slow))
     notebook.choose("layer", "fc2.weight")
     until(lambda: notebook.counts(), (7056, 3024))
     notebook.choose("technique", "global_unstructured")

@@ -38,19 +38,36 @@ export function switcher(label, choices, choose) {
   };
 }
 
+const REST = 100; // milliseconds without a move
+
 /**
- * A slider. `set({ min, max, step, value, text, widest, disabled })` moves it; `text` is its
+ * A slider. `move(value)` is called at each move, `rest()` when it has come to rest or is let go:
+ * what leaves the browser can wait for that, because the answers would hold up the next moves.
+ * `set({ min, max, step, value, text, widest, disabled })` moves it; `text` is its
  * readout, and `widest` the room that is kept for it: the handle must not run from the pointer
  * because the number beside it gets another digit.
  */
-export function slider(label, move) {
+export function slider(label, move, rest = () => {}) {
   const input = element("input", { type: "range", ...OWN_KEYS });
   const readout = element("span", { class: "prune-lab-readout", "aria-hidden": "true" }); // aria-valuetext says it
   const field = element("label", { class: "prune-lab-field prune-lab-slider" }, element("span", {}, label), input, readout);
-  input.addEventListener("input", () => move(Number(input.value)));
+  let timer = 0;
+  const stop = () => {
+    if (!timer) return;
+    clearTimeout(timer);
+    timer = 0;
+    rest();
+  };
+  input.addEventListener("input", () => {
+    move(Number(input.value));
+    clearTimeout(timer);
+    timer = setTimeout(stop, REST);
+  });
+  for (const event of ["pointerup", "pointercancel", "blur"]) input.addEventListener(event, stop);
   return {
     field,
     input,
+    stop,
     set({ min = 0, max, step, value, text, widest = text, disabled = false }) {
       // The range before the value, or the browser would clip it to the old range.
       Object.assign(input, { min, max, step, disabled });

@@ -2,13 +2,13 @@
 // answers come from the kernel. Never more than one question is on its way: what changes in the
 // meantime goes with the next one, so the last state is always answered.
 
+import { grouped } from "./amount.js";
 import { button, menu, numberBox, slider } from "./controls.js";
 import { element, numbers, onThemeChange, quietVoice, themeColours } from "./panel.js";
 
 const PAD = 288; // CSS pixels, at most
 const PATIENCE = 400; // milliseconds until an answer that has not come is called late
 
-const grouped = (count) => count.toLocaleString("en");
 const winnerOf = (answer) => answer.indexOf(Math.max(...answer));
 
 /** Never "100 %" or "0 %" for what is not quite so. */

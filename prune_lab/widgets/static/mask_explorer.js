@@ -2,7 +2,7 @@
 // panel holds the values and the position at which each entry goes, so the slider needs no kernel:
 // pruned means `order < count`. Only a new layer or technique and the accuracy come from Python.
 
-import { countOf, fractionOf, ordinal, pythonFloat } from "./amount.js";
+import { countOf, fractionOf, grouped, ordinal, pythonFloat } from "./amount.js";
 import { button, menu, numberBox, slider, switcher } from "./controls.js";
 import { drawCurves, heightAt } from "./curve.js";
 import { byBlocks, cellAt, entriesOf, Heatmap, neighbour, tooSmallToHatch } from "./heatmap.js";
@@ -18,7 +18,6 @@ const BY_SIZE = ["l1_unstructured", "global_unstructured"]; // what is smaller t
 
 const digits = (value) => String(Number(value.toPrecision(3)));
 const signed = (value) => digits(value).replace("-", "−");
-const grouped = (count) => count.toLocaleString("en");
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 /** What the rows and columns of the picture are. */
@@ -65,7 +64,11 @@ function render({ model, el }) {
     { value: "fraction", label: "fraction", title: "a float: the fraction that goes" },
     { value: "count", label: "count", title: "an int: how many go" },
   ], (value) => set({ unit: value }));
-  const amount = slider("", (value) => set(model.get("unit") === "fraction" ? { fraction: value } : { count: value }));
+  const amount = slider(
+    "",
+    (value) => model.set(model.get("unit") === "fraction" ? { fraction: value } : { count: value }),
+    () => model.save_changes(),
+  );
   amount.field.setAttribute("aria-label", "amount");
   const noAmount = element("span", { class: "prune-lab-soft" });
 
@@ -464,6 +467,7 @@ function render({ model, el }) {
     stopTheme();
     stopCopying();
     voice.stop();
+    amount.stop();
     model.send({ ask: "hidden" });
   };
 }

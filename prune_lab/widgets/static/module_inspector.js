@@ -1,6 +1,7 @@
 // ModuleInspector: the model as a tree, and a table of what the chosen module holds. Python sends
 // every row once, under its full name, so clicking through the tree needs no kernel.
 
+import { grouped } from "./amount.js";
 import { button } from "./controls.js";
 import { element, quietVoice } from "./panel.js";
 
@@ -9,7 +10,7 @@ const ROWS = 40; // of one kind; the others wait for a click
 const KINDS = ["parameter", "buffer", "plain tensor", "hook"];
 const TENSOR_COLUMNS = ["shape", "dtype", "range", "zeros", "requires_grad"];
 
-const plural = (count, word) => `${count.toLocaleString("en")} ${count === 1 ? word : `${word}s`}`;
+const plural = (count, word) => `${grouped(count)} ${count === 1 ? word : `${word}s`}`;
 const isInside = (owner, path) => path === "" || owner === path || owner.startsWith(`${path}.`);
 const isChanged = ({ what }) => what !== "";
 
@@ -185,8 +186,8 @@ function render({ model, el }) {
       if (!own.length && kind === "plain tensor") continue; // most modules have none: no news
       // The kinds of tensors share their columns: the first with rows names them.
       shown.push(section(kind, own, path, kind === "hook" || !shown.some(({ rows: { length } }) => length > 1)));
-      said.push(said.length ? " · " : "", element("b", {}, now.toLocaleString("en")), plural(now, ` ${kind}`).replace(/^\S+ /, ""));
-      if (before !== now) said.push(` (${before.toLocaleString("en")} before)`);
+      said.push(said.length ? " · " : "", element("b", {}, grouped(now)), plural(now, ` ${kind}`).replace(/^\S+ /, ""));
+      if (before !== now) said.push(` (${grouped(before)} before)`);
     }
     const changed = rows.filter(isChanged).length;
     said.push(" · ", changed ? element("b", {}, plural(changed, "change")) : "nothing changed");
@@ -208,7 +209,7 @@ function render({ model, el }) {
     const left = rows.slice(some.length);
     if (left.length) {
       const changed = left.filter(isChanged).length;
-      const all = button(`Show ${left.length.toLocaleString("en")} more${changed ? `, ${changed.toLocaleString("en")} of them changed` : ""}`, () => {
+      const all = button(`Show ${grouped(left.length)} more${changed ? `, ${grouped(changed)} of them changed` : ""}`, () => {
         complete.add(kind);
         drawHolds();
         holds.focus({ preventScroll: true }); // the button is gone

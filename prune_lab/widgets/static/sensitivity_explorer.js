@@ -2,7 +2,7 @@
 // accuracy, size and code. Python measures; what a slider moves is worked out here at once, and
 // what has not been measured for it yet is shown as pending.
 
-import { countOf, pythonFloat } from "./amount.js";
+import { countOf, grouped, pythonFloat } from "./amount.js";
 import { button, menu, numberBox, slider } from "./controls.js";
 import { amountAt, drawCurves, heightAt, placeOf, swatch } from "./curve.js";
 import { codeLine, element, onThemeChange, quietVoice, themeColours } from "./panel.js";
@@ -12,7 +12,6 @@ const TOLD_APART = 6; // curves; of more, only the one that is pointed at is dra
 const NEAR = 24; // CSS pixels between the pointer and a curve
 const POINTS = 21; // on a finished curve
 
-const inWords = (count) => count.toLocaleString("en");
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 /** 0.3 as "30 %", and 0.333 as "33.3 %". */
 const shortPercent = (share) => `${Number((100 * share).toFixed(1))} %`;
@@ -155,7 +154,7 @@ function render({ model, el }) {
     const kind = technique().units;
     layers.forEach(({ amount, units, count }, i) => {
       const what = kind === "entries" ? "" : ` ${kind}`;
-      const text = `${shortPercent(amount)}\u2002(${inWords(count)} of ${inWords(units)}${what})`;
+      const text = `${shortPercent(amount)}\u2002(${grouped(count)} of ${grouped(units)}${what})`;
       sliders[i].set({ max: 1, step: 0.01, value: amount, text });
       sliders[i].field.classList.toggle("prune-lab-marked", i === marked());
     });
@@ -190,9 +189,9 @@ function render({ model, el }) {
     progress.value = done / total;
     halt.textContent = model.get("stopped") ? "Go on" : "Stop";
     doing.textContent = !current ? "Waiting for the kernel."
-      : `${inWords(done)} of ${inWords(total)} points${model.get("stopped") ? ", stopped" : ""}`;
+      : `${grouped(done)} of ${grouped(total)} points${model.get("stopped") ? ", stopped" : ""}`;
     canvas.setAttribute("aria-label", `Curves of accuracy against amount, one for each of ${layers.length} layers; ` +
-      `${inWords(done)} of ${inWords(total)} points are measured`);
+      `${grouped(done)} of ${grouped(total)} points are measured`);
     entry.textContent = chosen < 0
       ? "Point at a curve or a slider to tell the layers apart."
       : explain(layers[chosen], drawn[chosen].points);
@@ -219,12 +218,12 @@ function render({ model, el }) {
     const first = baseline === null ? "…" : percent(baseline);
     accuracy.textContent = `${first} → ${pending ? "…" : percent(measured)}`;
     accuracy.classList.toggle("prune-lab-pending", pending);
-    left.textContent = `${inWords(before)} → ${inWords(before - gone)}`;
+    left.textContent = `${grouped(before)} → ${grouped(before - gone)}`;
     bytes.textContent = sizes(before, before - gone);
-    honest.textContent = (model.get("pruned") ? `${inWords(model.get("pruned"))} more were pruned before. ` : "") +
+    honest.textContent = (model.get("pruned") ? `${grouped(model.get("pruned"))} more were pruned before. ` : "") +
       "A mask makes nothing smaller by itself: this counts what is left.";
     code.textContent = lines(layers);
-    voice.say(`${inWords(before - gone)} of ${inWords(before)} parameters left` + (pending ? "" : `, accuracy ${percent(measured)}`));
+    voice.say(`${grouped(before - gone)} of ${grouped(before)} parameters left` + (pending ? "" : `, accuracy ${percent(measured)}`));
   }
 
   /** The calls that do the same. */
