@@ -6,8 +6,8 @@ Each row is measured in fresh processes that hold nothing else: the two engines 
 figure is the median of the rounds, and what counts is the ratio, because both sides had the same
 machine at the same minute. In each round the work is done once before it is timed: a virtual
 machine has to ask its host for memory that it has not used for some seconds, which can take longer
-than the work. Peak memory is the process's highest resident size during the work
-above what it had with the model in place. Results go to ``results/``: engine.json, and from it a
+than the work. Peak memory is the process's highest resident size during the work above what it had
+with the model in place. Results go to ``results/``: engine.json, and from it a
 table (engine.md) and a picture (engine.png).
 """
 
@@ -134,7 +134,7 @@ def training_step(engine: Any) -> tuple[Callable[[], object], int]:
         F.cross_entropy(net(x), y).backward()
         optimizer.step()
 
-    return work, 3
+    return work, 1
 
 
 class Row(NamedTuple):
@@ -172,7 +172,7 @@ ROWS = {
         1.05,
         MANY,
     ),
-    "training": _both("training step of LeNet, all weights pruned", training_step, 1, MANY),
+    "training": _both("training step of LeNet, all weights pruned", training_step, 1, 10 * MANY),
 }
 SIZES = [10_000, 100_000, MILLION, 10 * MILLION, 100 * MILLION]
 CURVE = {f"curve_{n}": _both("", _one_layer("l1_unstructured", n), 1) for n in SIZES}
@@ -222,7 +222,7 @@ def measure(row: str) -> dict[str, dict[str, float]]:
     context = multiprocessing.get_context("spawn")
     # Where milliseconds count, one process: two may differ in speed by a third for as long as they
     # live, for reasons of the machine. Where memory counts, one for each, that holds nothing else.
-    groups = [tuple(ENGINES)] if rounds == MANY else [(side,) for side in ENGINES]
+    groups = [tuple(ENGINES)] if rounds >= MANY else [(side,) for side in ENGINES]
     pipes, processes = {}, []
     for sides in groups:
         ours, theirs = context.Pipe()
@@ -230,10 +230,11 @@ def measure(row: str) -> dict[str, dict[str, float]]:
         processes.append(context.Process(target=_serve, args=(row, sides, theirs), daemon=True))
         processes[-1].start()
     seen: dict[str, list[tuple[float, int]]] = {side: [] for side in ENGINES}
-    for _ in range(rounds + 1):
-        for side, pipe in pipes.items():
-            pipe.send(side)
-            seen[side].append(pipe.recv())
+    for number in range(rounds + 1):
+        # Each side goes first as often as the other: what ran just before has left its traces.
+        for side in list(pipes)[:: 1 if number % 2 else -1]:
+            pipes[side].send(side)
+            seen[side].append(pipes[side].recv())
     for pipe in set(pipes.values()):
         pipe.send(None)
     for process in processes:
