@@ -48,6 +48,9 @@ def table(data: dict[str, Any]) -> str:
         "masked weights that torch's interface promises as `weight` are another 1.0, the rest "
         "is working memory.",
         "",
+        "In a training step ours looks at every masked weight for a NaN, which a pruned inf leaves "
+        "in a product, and makes -0.0 to 0.0; torch does not.",
+        "",
     ]
     return "\n".join(lines)
 
