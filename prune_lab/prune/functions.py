@@ -16,7 +16,7 @@ from . import history, tied
 from .amounts import Amount
 from .masking import masked
 from .methods import PruningContainer, methods_of
-from .reparametrization import find_hook, install, mask_of, release
+from .reparametrization import find_hook, install, release
 from .techniques import (
     NM,
     CustomFromMask,
@@ -197,7 +197,7 @@ def undo(module: M, name: str) -> M:
             f"Parameter '{name}' of module {module} has to be pruned before pruning can be undone"
         )
     earlier = methods_of(hook)[:-1]
-    before = history.recall(hook, mask_of(module, name)) if earlier else None
+    before = history.recall(hook, getattr(module, name + "_orig")) if earlier else None
     if earlier and before is None:
         raise ValueError(
             f"the mask of '{name}' before its last prune is not known any more: "

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 RECORD = "_before_last"  # the attribute of a hook that holds it
 
 
-def remember(hook: BasePruningMethod, before: Tensor) -> None:
+def remember(hook: BasePruningMethod, before: Tensor, orig: Tensor) -> None:
     """Note on ``hook`` the mask ``before`` its last prune: one bit per entry.
 
     Only the last prune is remembered: memory must not grow with the number of rounds.
     """
     binary = torch.equal(before != 0, before == 1)
-    hook.__dict__[RECORD] = _packed(before != 0) if binary else before
+    # Importance scores of another dtype than the parameter's leave their own to the mask.
+    own_dtype = None if before.dtype == orig.dtype else before.dtype
+    hook.__dict__[RECORD] = (_packed(before != 0) if binary else before, own_dtype)
 
 
 def forget(hook: BasePruningMethod) -> None:
@@ -27,14 +29,14 @@ def forget(hook: BasePruningMethod) -> None:
     hook.__dict__.pop(RECORD, None)
 
 
-def recall(hook: BasePruningMethod, mask: Tensor) -> Tensor | None:
-    """Return the mask before the last prune, shape and dtype of ``mask``; None if not known."""
-    record = hook.__dict__.get(RECORD)
-    if record is None:
+def recall(hook: BasePruningMethod, orig: Tensor) -> Tensor | None:
+    """Return the mask before the last prune, shape of ``orig``; None if not known."""
+    if RECORD not in hook.__dict__:
         return None
+    record, own_dtype = hook.__dict__[RECORD]
     if record.dtype != torch.uint8:  # a mask that scales, kept as it was
         return record
-    return _unpacked(record, mask.numel()).view(mask.shape).to(mask.dtype)
+    return _unpacked(record, orig.numel()).view(orig.shape).to(orig.device, own_dtype or orig.dtype)
 
 
 def _packed(bits: Tensor) -> Tensor:

@@ -375,7 +375,7 @@ def _joined(
         joined = method
     else:
         joined = PruningContainer(*methods_of(hook), method)
-        history.remember(joined, mask_of(module, name))
+        history.remember(joined, mask_of(module, name), getattr(module, name + "_orig"))
     tied.remember(joined, twins)
     return joined
 

@@ -257,3 +257,16 @@ def test_a_sample_that_misleads_costs_time_not_truth(seed: int) -> None:
         for k in (1, 300, 500, 960, 999):
             (mask,) = ranking.keep_largest([scores], k)
             assert torch.equal(mask == 0, scores <= scores.kthvalue(k).values)
+
+
+def test_undo_gives_the_mask_its_dtype_back() -> None:
+    """As in torch, importance scores of another dtype leave theirs to the mask."""
+    layer: Any = prune.identity(nn.Linear(3, 2).double(), "weight")
+    prune.l1_unstructured(layer, "weight", 2, importance_scores=torch.rand(2, 3))
+    assert layer.weight_mask.dtype == torch.float32
+    prune.undo(layer, "weight")
+    assert layer.weight_mask.dtype == torch.float64
+    prune.l1_unstructured(layer, "weight", 2)
+    layer.half()  # what the model has become since, it stays
+    prune.undo(layer, "weight")
+    assert layer.weight_mask.dtype == torch.float16
