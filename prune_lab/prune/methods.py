@@ -176,10 +176,15 @@ class BasePruningMethod(ABC):
 
         The Parameter object, its gradient and its place in an optimizer stay. Nothing is undone.
         """
+        name = self._tensor_name
         if type(self).apply_mask is BasePruningMethod.apply_mask:
-            module.__dict__.pop(self._tensor_name, None)  # its memory serves the new one
-        weight = self.apply_mask(module).detach()
-        release(module, self._tensor_name).data = weight
+            orig, mask = getattr(module, name + "_orig"), getattr(module, name + "_mask")
+            if mask.shape == orig.shape:  # or masking fails, and nothing may have changed
+                module.__dict__.pop(name, None)  # its memory serves the new one
+            weight = masked(orig, mask)
+        else:
+            weight = self.apply_mask(module)
+        release(module, name).data = weight.detach()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is known in this process alone: weak references, the undo record."""

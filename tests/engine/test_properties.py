@@ -250,7 +250,7 @@ def test_a_forward_pass_masks_new_values_too(data: st.DataObject, weight: Tensor
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_sample_that_misleads_costs_time_not_truth(seed: int) -> None:
-    """All of the sample is drawn from the largest entries: the bracket has to be widened."""
+    """All of the sample is drawn from the largest entries: the bracket misses the answer."""
     scores = torch.rand(1000, generator=torch.Generator().manual_seed(seed))
     largest = scores.sort().values[-50:]
     with as_if_large(64), mock.patch.object(ranking, "_sample", lambda _: largest):
@@ -270,3 +270,16 @@ def test_undo_gives_the_mask_its_dtype_back() -> None:
     layer.half()  # what the model has become since, it stays
     prune.undo(layer, "weight")
     assert layer.weight_mask.dtype == torch.float16
+
+
+@pytest.mark.parametrize("mask", [None, torch.ones(5)], ids=["no mask", "mask of another shape"])
+def test_a_remove_that_fails_changes_nothing(mask: Tensor | None) -> None:
+    layer: Any = prune.l1_unstructured(nn.Linear(3, 2), "weight", 2)
+    del layer.weight_mask
+    if mask is not None:
+        layer.register_buffer("weight_mask", mask)
+    before = Snapshot(layer)
+    with pytest.raises((AttributeError, RuntimeError)):
+        prune.remove(layer, "weight")
+    before.assert_unchanged()
+    assert "weight" in layer.__dict__
