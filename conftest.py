@@ -1,13 +1,17 @@
-"""nbval's kernels run as the builder's did; all other tests run as the user's Python does."""
+"""How the tests share a machine: one process per core, and one thread for the sums of each."""
 
 import os
 
 import pytest
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the kernels the environment of the stored outputs."""
-    if config.getoption("nbval"):
+    """Set what torch, BLAS and the kernels read from the environment when they start."""
+    if hasattr(config, "workerinput"):  # one of pytest-xdist's workers, which has one core
+        os.environ.update(dict.fromkeys(THREADS, "1"))
+    if config.getoption("nbval"):  # the kernels run as the builder's did
         from tutorial.build import STEADY
 
         os.environ.update(STEADY)

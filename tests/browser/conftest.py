@@ -44,7 +44,19 @@ _FAILED = pytest.StashKey[bool]()
 
 
 @pytest.fixture
-def page(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+def no_kernel_stays(request: pytest.FixtureRequest) -> Iterator[None]:
+    """When the test's page is closed, end the kernels that the test began."""
+    in_lab = "jupyter_lab" in request.fixturenames
+    lab = request.getfixturevalue("jupyter_lab") if in_lab else None
+    yield
+    if lab:
+        lab.end_kernels()
+
+
+@pytest.fixture
+def page(
+    browser: Browser, no_kernel_stays: None, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Page]:
     """A fresh page; a test that fails leaves its last screenshot and its trace in tmp_path."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,17 @@ class JupyterLab(NamedTuple):
         """The page that opens `notebook` (a path inside `folder`), in a fresh workspace."""
         workspace = secrets.token_hex(4)
         return f"{self.url}/lab/workspaces/{workspace}/tree/{notebook}?token={self.token}"
+
+    def end_kernels(self) -> None:
+        """Shut down every kernel: a closed page leaves its own at work, and in memory."""
+        for session in json.load(self._api("GET", "sessions")):
+            self._api("DELETE", f"sessions/{session['id']}").close()
+
+    def _api(self, method: str, path: str) -> HTTPResponse:
+        """Ask the server itself (jupyter_server's REST API)."""
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(f"{self.url}/api/{path}", headers=headers, method=method)
+        return urllib.request.urlopen(request, timeout=60)
 
 
 @contextmanager
@@ -76,7 +88,7 @@ def wait_until_up(lab: JupyterLab, server: subprocess.Popen[bytes], log: Path) -
     end = time.monotonic() + 120
     while server.poll() is None and time.monotonic() < end:
         try:
-            urllib.request.urlopen(f"{lab.url}/api/status?token={lab.token}", timeout=5).close()
+            lab._api("GET", "status").close()
             return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.2)
