@@ -46,7 +46,7 @@ notebooks-test: venv ## ... nbval: run the notebooks, compare each output with t
 
 browser: venv ## ... pytest: JupyterLab and the widgets in headless Chromium
 	@$(BIN)/python tests/browser/chromium.py
-	$(BIN)/pytest -rs tests/browser
+	$(PYTEST) -rs tests/browser
 
 notebooks: venv ## Build notebooks/ from tutorial/ (CHAPTERS="02 03" builds those alone)
 	$(BIN)/python -m tutorial.build $(CHAPTERS)

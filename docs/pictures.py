@@ -36,7 +36,7 @@ _ = fit(model, digits)
 
 
 def _point_at_a_weight(notebook: Notebook) -> None:
-    until(lambda: notebook.panel.get_by_role("progressbar").is_visible(), False, seconds=120)
+    until(lambda: notebook.panel.get_by_role("progressbar").is_visible(), False)
     canvas = notebook.panel.locator("canvas").first.bounding_box()
     notebook.page.mouse.move(canvas["x"] + 220, canvas["y"] + 75)
 

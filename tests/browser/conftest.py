@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import chromium
 from tests.browser.jupyter_lab import JupyterLab, running
-from tests.browser.notebook import SECONDS
+from tests.browser.notebook import PATIENCE
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,7 @@ def chromium_path() -> str:
 def browser(chromium_path: str) -> Iterator[Browser]:
     """One headless Chromium for the whole run; each test opens its own page in it."""
     with sync_playwright() as playwright:
+        expect.set_options(timeout=PATIENCE)
         browser = playwright.chromium.launch(executable_path=chromium_path, args=chromium.ARGUMENTS)
         yield browser
         browser.close()
@@ -60,9 +61,9 @@ def page(
     """A fresh page; a test that fails leaves its last screenshot and its trace in tmp_path."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    context.tracing.start(screenshots=True, snapshots=True)
+    context.tracing.start()  # without snapshots: of JupyterLab's page each costs what the act does
     page = context.new_page()
-    page.set_default_timeout(60 * SECONDS)
+    page.set_default_timeout(PATIENCE)
     errors: list[object] = []
     page.on("pageerror", lambda error: errors.append(error))
     yield page

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
 from playwright.sync_api import Page, expect
 
 SECONDS = 1000  # Playwright counts milliseconds
+# How long a test waits for a state before it says that it never came: much longer than any state
+# takes, also where eight other processes want the same core. No test waits for a time.
+PATIENCE = 120 * SECONDS
 
 # The panel's own Python object, which a chapter need not have put into a variable.
 FIND = """
@@ -71,10 +76,10 @@ class Notebook:
         self.page = page
         page.goto(address)
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        expect(page.get_by_text("| Idle")).to_be_visible(timeout=60 * SECONDS)
+        expect(page.get_by_text("| Idle")).to_be_visible()
         self.run_all()
         self.panel = page.get_by_role("group", name=panel).first
-        expect(self.panel).to_be_visible(timeout=120 * SECONDS)
+        expect(self.panel).to_be_visible()
         page.keyboard.press("Escape")
         self.show()
 
@@ -96,17 +101,36 @@ class Notebook:
         last.locator(".jp-InputPrompt").click()
         self.page.keyboard.press("Escape")
         self.page.keyboard.press("b")
+        editor = last.locator(".cm-content")
+        expect(editor).to_have_text("")
         self.page.keyboard.press("Enter")
+        expect(editor).to_be_focused()
         self.page.keyboard.insert_text(code)
         self.page.keyboard.press("Control+Enter")
+        expect(last.locator(".jp-InputPrompt")).not_to_have_text("[ ]:")
         self.page.keyboard.press("Escape")
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Keep the kernel busy with a cell that ends when the block does, however slow that is."""
+        cell = self.page.locator(".jp-InputPrompt", has_text="[*]")
+        kernel = self.page.get_by_text("| Busy")
+        with TemporaryDirectory() as gate:
+            self.start(f"import os, time\nwhile os.path.exists({gate!r}): time.sleep(0.05)")
+            expect(cell).to_have_count(1)
+            expect(kernel).to_be_visible()
+            self.show()
+            yield
+            expect(cell).to_have_count(1)  # all the while
+            expect(kernel).to_be_visible()
+        expect(cell).to_have_count(0)
 
     def ask(self, expression: str, before: str = "") -> Any:
         """The value of a Python expression, through JSON; `widget` is the panel's object."""
         self.start(f'{FIND}{before}\nprint("ANSWER", json.dumps({expression}))')
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").last
         answer = cell.locator(".jp-OutputArea-output")
-        expect(answer).to_contain_text("ANSWER", timeout=120 * SECONDS)
+        expect(answer).to_contain_text("ANSWER")
         text = answer.inner_text()
         self.show()
         return json.loads(text.partition("ANSWER")[2])
@@ -148,9 +172,9 @@ def choose_theme(page: Page, name: str) -> None:
     page.get_by_text(name, exact=True).click()
 
 
-def until(answer: Callable[[], object], expected: object, seconds: float = 20) -> None:
+def until(answer: Callable[[], object], expected: object) -> None:
     """Wait until `answer()` is `expected`, and say the difference if it never is."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE / SECONDS
     while (got := answer()) != expected and time.monotonic() < end:
         time.sleep(0.1)
-    assert got == expected
+    assert got == expected, f"{got!r} never became {expected!r}"

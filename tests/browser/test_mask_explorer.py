@@ -16,7 +16,7 @@ from matplotlib import image
 from playwright.sync_api import expect
 
 from prune_lab import plots
-from tests.browser.notebook import SECONDS, Notebook, choose_theme, until, write
+from tests.browser.notebook import Notebook, choose_theme, until, write
 
 CHAPTER = "03-prune-a-module.ipynb"
 
@@ -238,26 +238,22 @@ def test_chapter_3(page, jupyter_lab):
 
 def test_a_busy_kernel_does_not_hold_the_slider(page, open_cells):
     notebook = open_cells(SMALL)
-    notebook.start("import time; time.sleep(8); print('AWAKE')")
-    busy = page.locator(".jp-InputPrompt", has_text="[*]")
-    expect(busy).to_have_count(1)
-    notebook.show()
-    for _ in notebook.drag(0.5, 0.9, 0.7):
-        k = round(float(notebook.amount()) * 150)
-        assert notebook.counts() == (150 - k, k)
-        assert notebook.pruned().sum() == k
-    # Also from one way of giving the amount to the other.
-    fraction, (_, pruned) = notebook.amount(), notebook.counts()
-    notebook.panel.get_by_role("radio", name="count", exact=True).check()
-    notebook.settle()
-    assert notebook.amount() == str(pruned)
-    notebook.slider.focus()
-    page.keyboard.press("ArrowLeft")
-    notebook.settle()
-    assert notebook.amount() == str(pruned - 1)
-    assert notebook.pruned().sum() == pruned - 1
-    expect(busy).to_have_count(1)  # all the while
-    assert fraction != notebook.amount()
+    with notebook.busy():
+        for _ in notebook.drag(0.5, 0.9, 0.7):
+            k = round(float(notebook.amount()) * 150)
+            assert notebook.counts() == (150 - k, k)
+            assert notebook.pruned().sum() == k
+        # Also from one way of giving the amount to the other.
+        fraction, (_, pruned) = notebook.amount(), notebook.counts()
+        notebook.panel.get_by_role("radio", name="count", exact=True).check()
+        notebook.settle()
+        assert notebook.amount() == str(pruned)
+        notebook.slider.focus()
+        page.keyboard.press("ArrowLeft")
+        notebook.settle()
+        assert notebook.amount() == str(pruned - 1)
+        assert notebook.pruned().sum() == pruned - 1
+        assert fraction != notebook.amount()
 
     # When the kernel is back it hears of the last amount too, and does not move the slider.
     until(lambda: notebook.ask("widget.amount"), pruned - 1)
@@ -357,13 +353,13 @@ def test_layers_techniques_and_the_accuracy(page, open_cells):
     # The accuracy arrives when it arrives, and then it is that of this amount.
     counts = notebook.panel.locator(".prune-lab-counts")
     expect(counts).to_contain_text(re.compile(r"accuracy [\d.]+ % → [\d.]+ %"))
-    expect(notebook.panel.get_by_role("progressbar")).to_be_hidden(timeout=60 * SECONDS)
+    expect(notebook.panel.get_by_role("progressbar")).to_be_hidden()
     [_, value] = notebook.ask("widget.accuracy")
     expect(counts).to_contain_text(f"→ {100 * value:.1f} %")
     notebook.choose("technique", "random_unstructured")
     notebook.press("Stop")
     notebook.press("Go on")
-    expect(notebook.panel.get_by_role("progressbar")).to_be_hidden(timeout=60 * SECONDS)
+    expect(notebook.panel.get_by_role("progressbar")).to_be_hidden()
     assert len(notebook.ask("widget.curve")) == 21
 
     seed = notebook.panel.get_by_label("seed")
@@ -450,9 +446,9 @@ def test_run_again_restart_and_two_at_once(page, open_cells):
     page.locator('li[data-command="kernelmenu:restart-and-clear"]').click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
     expect(panels).to_have_count(0)
-    expect(page.get_by_text("| Idle")).to_be_visible(timeout=60 * SECONDS)
+    expect(page.get_by_text("| Idle")).to_be_visible()
     notebook.run_all()
-    expect(panels.first).to_be_visible(timeout=60 * SECONDS)
+    expect(panels.first).to_be_visible()
     notebook.show()
     for _ in notebook.drag(0.2):
         assert notebook.counts() == (120, 30)

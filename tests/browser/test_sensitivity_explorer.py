@@ -10,7 +10,7 @@ import signal
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.notebook import SECONDS, Notebook, choose_theme, until, write
+from tests.browser.notebook import Notebook, choose_theme, until, write
 
 # LeNet with a layer whose name is HTML, and images that it labels without a mistake.
 CELL = """
@@ -56,7 +56,7 @@ class Explorer(Notebook):
         return self.panel.locator("code").inner_text()
 
     def curves_arrive(self):
-        expect(self.panel.locator("progress")).to_be_hidden(timeout=60 * SECONDS)
+        expect(self.panel.locator("progress")).to_be_hidden()
 
     def accuracy_arrives(self):
         expect(self.panel.locator(".prune-lab-pending")).to_have_count(0)
