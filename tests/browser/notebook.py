@@ -76,10 +76,11 @@ class Notebook:
         self.page = page
         page.goto(address)
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        expect(page.get_by_text("| Idle")).to_be_visible()
+        # Seen in the frame in which it comes: expect(...) would look again only every second.
+        page.get_by_text("| Idle").wait_for()
         self.run_all()
         self.panel = page.get_by_role("group", name=panel).first
-        expect(self.panel).to_be_visible()
+        self.panel.wait_for()
         page.keyboard.press("Escape")
         self.show()
 
@@ -130,7 +131,7 @@ class Notebook:
         self.start(f'{FIND}{before}\nprint("ANSWER", json.dumps({expression}))')
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").last
         answer = cell.locator(".jp-OutputArea-output")
-        expect(answer).to_contain_text("ANSWER")
+        answer.filter(has_text="ANSWER").wait_for()
         text = answer.inner_text()
         self.show()
         return json.loads(text.partition("ANSWER")[2])

@@ -353,13 +353,13 @@ def test_layers_techniques_and_the_accuracy(page, open_cells):
     # The accuracy arrives when it arrives, and then it is that of this amount.
     counts = notebook.panel.locator(".prune-lab-counts")
     expect(counts).to_contain_text(re.compile(r"accuracy [\d.]+ % → [\d.]+ %"))
-    expect(notebook.panel.get_by_role("progressbar")).to_be_hidden()
+    notebook.panel.get_by_role("progressbar").wait_for(state="hidden")
     [_, value] = notebook.ask("widget.accuracy")
     expect(counts).to_contain_text(f"→ {100 * value:.1f} %")
     notebook.choose("technique", "random_unstructured")
     notebook.press("Stop")
     notebook.press("Go on")
-    expect(notebook.panel.get_by_role("progressbar")).to_be_hidden()
+    notebook.panel.get_by_role("progressbar").wait_for(state="hidden")
     assert len(notebook.ask("widget.curve")) == 21
 
     seed = notebook.panel.get_by_label("seed")
@@ -446,9 +446,9 @@ def test_run_again_restart_and_two_at_once(page, open_cells):
     page.locator('li[data-command="kernelmenu:restart-and-clear"]').click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
     expect(panels).to_have_count(0)
-    expect(page.get_by_text("| Idle")).to_be_visible()
+    page.get_by_text("| Idle").wait_for()
     notebook.run_all()
-    expect(panels.first).to_be_visible()
+    panels.first.wait_for()
     notebook.show()
     for _ in notebook.drag(0.2):
         assert notebook.counts() == (120, 30)

@@ -56,7 +56,7 @@ class Explorer(Notebook):
         return self.panel.locator("code").inner_text()
 
     def curves_arrive(self):
-        expect(self.panel.locator("progress")).to_be_hidden()
+        self.panel.locator("progress").wait_for(state="hidden")
 
     def accuracy_arrives(self):
         expect(self.panel.locator(".prune-lab-pending")).to_have_count(0)

@@ -26,6 +26,14 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
+@pytest.fixture
+def light_clone(clone: Path) -> Path:
+    """The same with an empty torch and scikit-learn, which take long to import."""
+    for slow in ("torch", "sklearn"):
+        (clone / f"{slow}.py").touch()
+    return clone
+
+
 def prune_lab(
     clone: Path, command: str, first: Path | None = None, before: str = "", **variables: str
 ) -> subprocess.CompletedProcess[str]:
@@ -62,16 +70,16 @@ def test_a_torch_that_does_not_import_is_named(clone: Path, tmp_path: Path) -> N
     assert "--force-reinstall 'torch>=" in result.stdout
 
 
-def test_a_package_that_is_too_old_is_named(clone: Path, tmp_path: Path) -> None:
+def test_a_package_that_is_too_old_is_named(light_clone: Path, tmp_path: Path) -> None:
     old = tmp_path / "ipywidgets-7.8.1.dist-info/METADATA"
     old.parent.mkdir()
     old.write_text("Metadata-Version: 2.1\nName: ipywidgets\nVersion: 7.8.1\n")
-    result = prune_lab(clone, "doctor", first=tmp_path)
+    result = prune_lab(light_clone, "doctor", first=tmp_path)
     assert result.returncode == 1
     assert "ipywidgets 7.8.1 is outside of ipywidgets>=8.1" in ills(result)
 
 
-def test_a_package_that_is_missing_is_named(clone: Path) -> None:
+def test_a_package_that_is_missing_is_named(light_clone: Path) -> None:
     # Hidden from the interpreter that examines: its metadata cannot be found any more.
     hide = (
         "from importlib import metadata as m; real = m.Distribution.from_name.__func__\n"
@@ -80,44 +88,44 @@ def test_a_package_that_is_missing_is_named(clone: Path) -> None:
         "    return real(cls, name)\n"
         "m.Distribution.from_name = classmethod(hidden)"
     )
-    result = prune_lab(clone, "doctor", before=hide)
+    result = prune_lab(light_clone, "doctor", before=hide)
     assert result.returncode == 1
     assert "anywidget is missing" in ills(result)
     assert "pip install 'anywidget>=" in result.stdout
 
 
 def test_widget_extensions_out_of_sight_of_this_jupyter_are_named(
-    clone: Path, tmp_path: Path
+    light_clone: Path, tmp_path: Path
 ) -> None:
     # As when jupyter belongs to another environment than the packages.
-    result = prune_lab(clone, "doctor", before=f"sys.prefix = {str(tmp_path)!r}")
+    result = prune_lab(light_clone, "doctor", before=f"sys.prefix = {str(tmp_path)!r}")
     assert result.returncode == 1
     assert "@jupyter-widgets/jupyterlab-manager is missing" in ills(result)
     assert "JupyterLab extension anywidget is missing" in ills(result)
 
 
-def test_a_disabled_widget_extension_is_named(clone: Path, tmp_path: Path) -> None:
+def test_a_disabled_widget_extension_is_named(light_clone: Path, tmp_path: Path) -> None:
     config = tmp_path / "labconfig/page_config.json"
     config.parent.mkdir()
     config.write_text('{"disabledExtensions": {"@jupyter-widgets/jupyterlab-manager": true}}')
-    result = prune_lab(clone, "doctor", JUPYTER_CONFIG_DIR=str(tmp_path))
+    result = prune_lab(light_clone, "doctor", JUPYTER_CONFIG_DIR=str(tmp_path))
     assert result.returncode == 1
     assert "jupyterlab-manager is disabled" in ills(result)
 
 
-def test_a_kernel_of_another_python_is_named(clone: Path, tmp_path: Path) -> None:
+def test_a_kernel_of_another_python_is_named(light_clone: Path, tmp_path: Path) -> None:
     kernel = tmp_path / "kernels/python3/kernel.json"
     kernel.parent.mkdir(parents=True)
     kernel.write_text('{"argv": ["/opt/other/bin/python"], "display_name": "", "language": ""}')
-    result = prune_lab(clone, "doctor", JUPYTER_PATH=str(tmp_path))
+    result = prune_lab(light_clone, "doctor", JUPYTER_PATH=str(tmp_path))
     assert result.returncode == 1
     assert "kernel python3: /opt/other/bin/python" in ills(result)
 
 
 @pytest.mark.parametrize("command", ["doctor", "lab"])
-def test_without_notebooks_it_says_where_they_are(clone: Path, command: str) -> None:
-    shutil.rmtree(clone / "notebooks")
-    result = prune_lab(clone, command)
+def test_without_notebooks_it_says_where_they_are(light_clone: Path, command: str) -> None:
+    shutil.rmtree(light_clone / "notebooks")
+    result = prune_lab(light_clone, command)
     assert result.returncode == 1
     assert "clone of PruneLab" in result.stdout
 
