@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
-test: lint types unit scripts notebooks-test browser ## Run every part below, one after the other
+test: lint types unit scripts notebooks-test browser ## Run every part below, one after the other; pytest's use every core
 	@echo "make test: all parts passed (lint, types, unit, scripts, notebooks-test, browser)"
 
 lint: venv ## ... ruff: style and format of the code
@@ -46,7 +46,7 @@ notebooks-test: venv ## ... nbval: run the notebooks, compare each output with t
 
 browser: venv ## ... pytest: JupyterLab and the widgets in headless Chromium
 	@$(BIN)/python tests/browser/chromium.py
-	$(PYTEST) -rs tests/browser
+	$(PYTEST) --maxprocesses 4 -rs tests/browser  # each has a JupyterLab, a Chromium and kernels
 
 notebooks: venv ## Build notebooks/ from tutorial/ (CHAPTERS="02 03" builds those alone)
 	$(BIN)/python -m tutorial.build $(CHAPTERS)

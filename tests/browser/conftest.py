@@ -25,7 +25,7 @@ def chromium_path() -> str:
 
 @pytest.fixture(scope="session")
 def browser(chromium_path: str) -> Iterator[Browser]:
-    """One headless Chromium for the whole run; each test opens its own page in it."""
+    """One headless Chromium for each of the run's processes; each test opens its own page in it."""
     with sync_playwright() as playwright:
         expect.set_options(timeout=PATIENCE)
         browser = playwright.chromium.launch(executable_path=chromium_path, args=chromium.ARGUMENTS)
@@ -77,6 +77,6 @@ def page(
 
 @pytest.fixture(scope="session")
 def jupyter_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
-    """One JupyterLab for the whole run."""
+    """One JupyterLab for each of the run's processes."""
     with running(tmp_path_factory.mktemp("jupyter")) as lab:
         yield lab
