@@ -27,6 +27,17 @@ from prune_lab.widgets.panel import Panel
 widget = [out for out in Out.values() if isinstance(out, Panel)][-1]
 """
 
+# For a model whose answers take as long as a test wants: while the folder `gate` is there.
+GATED = """
+import os, time
+
+def wait(*_):
+    while os.path.exists({gate!r}):
+        time.sleep(0.02)
+
+model.register_forward_hook(wait)
+"""
+
 # Of each text in the panel the contrast to what lies behind it, and the text where it is too low.
 LOW_CONTRAST = """
 panel => {

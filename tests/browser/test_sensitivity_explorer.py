@@ -10,7 +10,7 @@ import signal
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.notebook import Notebook, choose_theme, until, write
+from tests.browser.notebook import GATED, Notebook, choose_theme, until, write
 
 # LeNet with a layer whose name is HTML, and images that it labels without a mistake.
 CELL = """
@@ -21,8 +21,9 @@ from prune_lab.widgets import SensitivityExplorer
 torch.manual_seed(0)
 model = LeNet()
 model.add_module("<img src=x onerror=alert(1)>", nn.Linear(3, 2))
-images = torch.randn({images}, 1, 32, 32)
+images = torch.randn(60, 1, 32, 32)
 labels = model(images).argmax(dim=1)
+{hook}
 SensitivityExplorer(model, (images, labels))
 """
 NAMES = ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight", "fc3.weight",
@@ -32,10 +33,12 @@ TOTAL = 61706 + 3 * 2 + 2
 
 
 class Explorer(Notebook):
-    def __init__(self, page, jupyter_lab, images=60):
+    def __init__(self, page, jupyter_lab, gate=None):
         # A name of its own: a notebook that is opened again finds the kernel of the last time.
         name = f"sensitivity-{secrets.token_hex(4)}.ipynb"
-        write(jupyter_lab.folder, name, CELL.replace("{images}", str(images)))
+        # The panel's cell, after the hook that makes the model wait at the gate.
+        hook = GATED.format(gate=str(gate)) if gate else ""
+        write(jupyter_lab.folder, name, CELL.replace("{hook}", hook))
         super().__init__(page, jupyter_lab.address(name), "Sensitivity explorer")
 
     def slider(self, name):
@@ -147,8 +150,10 @@ def test_sliders_curves_and_sums_say_the_same(page, jupyter_lab):
     assert dialogs == []
 
 
-def test_stop_apply_undo_reset(page, jupyter_lab):
-    notebook = Explorer(page, jupyter_lab, images=600)
+def test_stop_apply_undo_reset(page, jupyter_lab, tmp_path):
+    gate = tmp_path / "gate"
+    gate.mkdir()  # or the curves are there before a hand can press Stop
+    notebook = Explorer(page, jupyter_lab, gate)
     button = notebook.panel.get_by_role("button", name="Stop")
     button.click()
     expect(notebook.panel.get_by_role("button", name="Go on")).to_be_visible()
@@ -157,6 +162,7 @@ def test_stop_apply_undo_reset(page, jupyter_lab):
     assert notebook.ask("widget.stopped") is True
     notebook.panel.get_by_role("button", name="Go on").click()
     expect(button).to_be_visible()
+    gate.rmdir()
     notebook.curves_arrive()
 
     notebook.move("fc1.weight", 0.9)
@@ -183,8 +189,10 @@ def test_stop_apply_undo_reset(page, jupyter_lab):
 
     # Code in a cell that changes the model: nothing old is shown as if it were new.
     assert notebook.ask("sum(map(len, widget.curves.values()))") == 126
+    gate.mkdir()
     notebook.start("torch.nn.init.zeros_(model.fc3.weight); torch.nn.init.zeros_(model.fc3.bias)")
     expect(measuring).to_be_visible()
+    gate.rmdir()
     notebook.curves_arrive()
     zeros = notebook.ask("float((labels == 0).float().mean())")
     assert notebook.accuracy_arrives() == f"{100 * zeros:.1f} % → {100 * zeros:.1f} %"
