@@ -85,6 +85,14 @@ class Pad(Notebook):
             });
         }""")
 
+    def answered(self):
+        """Whether Python holds the ink that is on the screen, and has answered for it."""
+        held, answered = self.ask(f"[{INK}, widget.question == widget.answered]")
+        shown = self.ink()
+        full = max(shown) / max(1, *held)  # a theme's ink may be slightly transparent
+        same = [shown[i] for i in INSIDE] == pytest.approx([full * held[i] for i in INSIDE], abs=2)
+        return answered and same
+
 
 def bar(probability):
     """Text and length of a bar, the text by the rule that nothing is rounded to certainty."""
@@ -97,6 +105,7 @@ def bar(probability):
     return [text, pytest.approx(100 * probability, abs=1e-3)]
 
 
+INSIDE = [i for i in range(1024) if 8 < i % 32 < 25 and 1 < i // 32 < 30]  # off the frame
 ANSWERS = "[widget.dense, widget.pruned]"
 INK = "[round(255 * x) for x in __import__('numpy').frombuffer(widget.image, '<f4').tolist()]"
 
@@ -109,17 +118,16 @@ def test_draws_with_the_mouse_and_loads_digits(page, jupyter_lab):
     read = []
     for stroke in (ZERO, THREE, SEVEN):
         pad.press("Clear")
+        expect(pad.words).to_contain_text("An empty pad has no answer.")
         pad.draw(stroke)
+        until(pad.answered, True)
         expect(pad.words).to_contain_text("dense says")
         read.append(pad.ask("[widget.dense.index(max(widget.dense)), widget.label]"))
     # As thick and as large as the data's digits: the network reads them, but it is no certainty.
     assert sum(got == [digit, None] for got, digit in zip(read, (0, 3, 7), strict=True)) >= 2
     expect(pad.caption).to_have_text("Your own digit.")
     pad.shows(*pad.ask(ANSWERS))
-    inside = [i for i in range(1024) if 8 < i % 32 < 25 and 1 < i // 32 < 30]  # off the frame
-    shown, held = pad.ink(), pad.ask(INK)
-    full = max(shown) / max(held)  # a theme's ink may be slightly transparent
-    assert [shown[i] for i in inside] == pytest.approx([full * held[i] for i in inside], abs=2)
+    assert pad.answered()
 
     # Elsewhere a finger scrolls the page.
     touch = "(part) => getComputedStyle(part).touchAction"
@@ -191,6 +199,7 @@ def test_draws_with_the_keyboard(page, jupyter_lab):
     voice = pad.panel.locator("[aria-live=polite]")
     expect(voice).to_contain_text("Pen up at row 28, column 17.")
     expect(voice).to_contain_text("dense says")
+    until(lambda: pad.ask("widget.question == widget.answered"), True)
     held = pad.ask(INK)
     assert [held[32 * row + 16] > 200 for row in range(4, 29)] == [True] * 25
     assert all(held[32 * row + col] == 0 for row in range(32) for col in (4, 28))

@@ -440,8 +440,8 @@ def test_run_again_restart_and_two_at_once(page, open_cells):
 
     # Those that were run over do nothing any more; the two on the screen follow the cells.
     every = "import gc\npanels = [w for w in gc.get_objects() if issubclass(type(w), Panel)]"
-    hidden = notebook.ask("[panel._hidden for panel in panels]", every)
-    assert sorted(hidden) == [False] * 2 + [True] * 4
+    hidden = "sorted(panel._hidden for panel in panels)"
+    until(lambda: notebook.ask(hidden, every), [False] * 2 + [True] * 4)
 
     # After a restart the panel is gone or asleep; run again, it works again.
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
