@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,17 +81,14 @@ class DigitPad(Panel):
     """
 
     _esm = script("digit_pad.js")
+    _controls = ("technique", "amount", "seed", "image", "label")
     _buttons = ("real", "broken")
 
-    technique = traitlets.Unicode("global_unstructured", help="how weights are chosen").tag(
-        sync=True
-    )
-    amount = traitlets.Float(0.9, help="fraction of the weights, 0 to 1").tag(sync=True)
-    seed = traitlets.Int(1, help="for the random technique").tag(sync=True)
-    image = traitlets.Bytes(help="float32 ink from 0 to 1, row by row").tag(
-        sync=True, from_json=lambda buffer, _widget: bytes(buffer)
-    )
-    label = traitlets.Int(None, allow_none=True, help="class of the loaded digit").tag(sync=True)
+    technique = traitlets.Unicode("global_unstructured", help="how weights are chosen")
+    amount = traitlets.Float(0.9, help="fraction of the weights, 0 to 1")
+    seed = traitlets.Int(1, help="for the random technique")
+    image = traitlets.Bytes(help="float32 ink from 0 to 1, row by row").tag(sync=True)
+    label = traitlets.Int(None, allow_none=True, help="class of the loaded digit")
     dense = traitlets.List(traitlets.Float(), help="the model's probabilities").tag(sync=True)
     pruned = traitlets.List(traitlets.Float(), help="the pruned copy's probabilities").tag(
         sync=True
@@ -120,8 +118,6 @@ class DigitPad(Panel):
         help="pixels: left, top, right and bottom of the data's typical digit",
     ).tag(sync=True)
     techniques = traitlets.List(traitlets.Dict(), help="value, label, random").tag(sync=True)
-    question = traitlets.Int(help="number of the state that the browser sent last").tag(sync=True)
-    answered = traitlets.Int(help="number of the state that is answered").tag(sync=True)
 
     def __init__(
         self,
@@ -153,7 +149,7 @@ class DigitPad(Panel):
         ]
         self.technique, self.amount, self.seed = technique, amount, seed
         self.observe(self._forget_label, "image")
-        self.observe(self._answer_again, ["image", "technique", "amount", "seed", "question"])
+        self.observe(self._answer_again, ["image", "technique", "amount", "seed"])
         self.real()
 
     # What the reader asks
@@ -220,12 +216,8 @@ class DigitPad(Panel):
     def _answer(self) -> None:
         """Ask both networks, unless they were asked the same before."""
         self._background.cancel()  # before the lock: what it reports is answered too
-        with self._answering:
-            try:
-                with self._nothing_stale():
-                    self._ask_anew()
-            finally:
-                self.answered = self.question
+        with self._answering, self._nothing_stale():
+            self._ask_anew()
 
     def _ask_anew(self) -> None:
         asked = (self.image, self.technique, self.amount, self.seed, self._trial)
@@ -335,6 +327,11 @@ class DigitPad(Panel):
     def _fail(self, error: Exception) -> None:
         with self._in_the_panel():
             raise error
+
+    def _stand(self) -> dict[str, Any]:
+        stand = super()._stand()
+        del stand["image"]  # it goes beside the answer, as bytes
+        return stand
 
     def _forget_label(self, change: object) -> None:
         self.label = None  # whoever loads a digit sets it after the image

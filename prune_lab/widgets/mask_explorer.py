@@ -102,29 +102,21 @@ class MaskExplorer(Panel):
     """
 
     _esm = script("mask_explorer.js")
+    _controls = ("name", "technique", "amount", "seed", "dim", "n", "m", "view")
     _buttons = ("apply", "undo", "reset", "stop", "go_on")
 
     # What the reader chooses
-    name = traitlets.Unicode(help="of the parameter on show").tag(sync=True)
-    technique = traitlets.Unicode("l1_unstructured", help="how to prune").tag(sync=True)
+    name = traitlets.Unicode(help="of the parameter on show")
+    technique = traitlets.Unicode("l1_unstructured", help="how to prune")
     amount = Amount(0.3, help="float: a fraction; int: a count")
-    seed = traitlets.Int(1, help="for the random techniques").tag(sync=True)
-    dim = traitlets.Int(0, help="whose channels go").tag(sync=True)
+    seed = traitlets.Int(1, help="for the random techniques")
+    dim = traitlets.Int(0, help="whose channels go")
     n = traitlets.Any(2, help="the norm that ranks channels").tag(
-        sync=True,
         to_json=lambda n, _: "inf" if n == float("inf") else str(n),
         from_json=lambda n, _: float(n),
     )
-    m = traitlets.Int(4, help="the size of the groups of N:M").tag(sync=True)
-    view = traitlets.Enum(["masked", "weights", "mask"], "masked", help="what the cells show").tag(
-        sync=True
-    )
-
-    # The amount as the browser moves it. Python never writes back what the browser moved, or a
-    # slow kernel would move it again.
-    unit = traitlets.Enum(["fraction", "count"], "fraction").tag(sync=True)
-    fraction = traitlets.Float(0.0, min=0.0, max=1.0).tag(sync=True)
-    count = traitlets.Int(0, min=0).tag(sync=True)
+    m = traitlets.Int(4, help="the size of the groups of N:M")
+    view = traitlets.Enum(["masked", "weights", "mask"], "masked", help="what the cells show")
 
     # What the browser draws
     parameters = traitlets.List(
@@ -136,7 +128,7 @@ class MaskExplorer(Panel):
     )
     order = traitlets.Bytes(
         help="int32, when each entry goes: 0 first, -1 gone before; pruned means order < count"
-    ).tag(sync=True, from_json=lambda order, _: bytes(order))  # painted, it comes as a view
+    ).tag(sync=True)
     shape = traitlets.List(traitlets.Int(min=0), help="of the parameter").tag(sync=True)
     units = traitlets.Int(0, help="how many can go").tag(sync=True)
     ways = traitlets.List(traitlets.Unicode(), help="how the amount can be given").tag(sync=True)
@@ -203,13 +195,13 @@ class MaskExplorer(Panel):
         self._seen: State = ()
         self._quiet = True  # the traits are being set together; look once, at the end
         super().__init__()
-        self.measures = data is not None
-        self.name = name or _first_weight(self._places)
-        self.seed, self.dim, self.n, self.m, self.technique = seed, dim, n, m, technique
-        self._look()
-        self.amount = amount
+        with self.hold_sync():
+            self.measures = data is not None
+            self.name = name or _first_weight(self._places)
+            self.seed, self.dim, self.n, self.m, self.technique = seed, dim, n, m, technique
+            self._look()
+            self.amount = amount
         self._quiet = False
-        self._tell()
         self._measure()
 
     # What the reader asks
@@ -422,7 +414,7 @@ class MaskExplorer(Panel):
             self.call = ("", "") if technique is None else self._lines()
             self.by_hand = self._lines_by_hand(values)
             self.undoable = bool(self._applies)
-            self._tell()
+            self._reply()
         self._measure()
 
     def _painted(self, values: Tensor) -> Ranking:
@@ -548,48 +540,49 @@ class MaskExplorer(Panel):
         finally:
             self._quiet = quiet
 
-    @traitlets.observe("order")
-    def _painted_on(self, change: traitlets.Bunch) -> None:
-        """Take the mask that the browser painted."""
-        if not self._quiet and self.technique == BY_HAND and len(self.order) == len(self.values):
-            with self._in_the_panel():
-                self._ranking = self._painted(self._place.values)
-                self._measure()
+    # The amount and the mask, as the browser has them
 
-    # The amount, between the browser's sliders and Python
+    def _choose(self, choices: dict[str, Any]) -> None:
+        """Take the reader's choices: ``painted`` holds a byte for each entry, 1 kept, 0 pruned."""
+        amount, painted = (choices.pop(name, None) for name in ("amount", "painted"))
+        if painted is None:
+            super()._choose(choices)
+        else:  # the technique goes with it
+            super()._choose({"name": choices["name"]})
+            values = self._place.values
+            if len(painted) != values.numel():
+                raise ValueError(f"{len(painted)} entries were painted of {values.numel()}")
+            kept = torch.from_numpy(np.frombuffer(painted, "u1").astype(np.float32))
+            self.mask = kept.view(values.shape)
+        if amount is not None and self.ways:
+            self.amount = self._amount_from(*amount)
 
-    @traitlets.observe("unit", "fraction", "count")
-    def _moved(self, change: traitlets.Bunch) -> None:
-        """Take the amount from the slider that the reader moved, and tell no control about it."""
-        if self._quiet or not self.ways:
-            return
-        self._quiet = True
-        try:
-            with self._in_the_panel():
-                self.amount = self.count if self.unit == "count" else float(self.fraction)
-        finally:
-            self._quiet = False
-        self._measure()
+    def _amount_from(self, kind: str, number: float, of: int = 0) -> int | float:
+        """The amount from the slider: a count is one ``of`` so many, and that may have changed."""
+        if kind not in self.ways:  # the slider was moved while another technique was on its way
+            share = number if kind == "fraction" else number / max(1, of)
+            return share if kind == "count" else round(share * self.units)
+        if kind == "fraction":
+            return float(number)
+        return int(number) if of == self.units else round(number / max(1, of) * self.units)
+
+    def _stand(self) -> dict[str, Any]:
+        by_count = isinstance(self.amount, int)
+        amount = ["count", self.amount, self._amount_of] if by_count else ["fraction", self.amount]
+        return {**super()._stand(), "amount": amount}
 
     @traitlets.observe("amount")
     def _amount_set(self, change: object) -> None:
         if not self._quiet:
-            self._tell()
             self._measure()
 
-    def _tell(self) -> None:
-        """Show the amount on both sliders."""
-        quiet, self._quiet = self._quiet, True
-        try:
-            with self.hold_sync():
-                found = self._count()
-                by_count = not self.ways or isinstance(self.amount, int)
-                share = found / self.units if self.units else 0.0
-                self.unit = "count" if by_count else "fraction"
-                self.fraction = min(1.0, share if by_count else float(self.amount))
-                self.count = found
-        finally:
-            self._quiet = quiet
+    @traitlets.observe("order")
+    def _painted_on(self, change: traitlets.Bunch) -> None:
+        """Take a mask by hand."""
+        if not self._quiet and self.technique == BY_HAND and len(self.order) == len(self.values):
+            with self._in_the_panel():
+                self._ranking = self._painted(self._place.values)
+                self._measure()
 
     # The accuracy
 

@@ -56,11 +56,10 @@ class ModuleInspector(Panel):
     """
 
     _esm = script("module_inspector.js")
+    _controls = ("module",)
     _buttons = ("mark",)
 
-    module = traitlets.Unicode(help="dotted name of the chosen module; '' is the model").tag(
-        sync=True
-    )
+    module = traitlets.Unicode(help="dotted name of the chosen module; '' is the model")
     tree: traitlets.List[dict[str, Any]] = traitlets.List(
         help="the modules, in the model's order"
     ).tag(sync=True)

@@ -1,33 +1,36 @@
-"""What all widgets share: errors said in the panel, following the cells, slow work, a picture."""
+"""What all widgets share: errors said in the panel, following the model, slow work, a picture."""
 
 from __future__ import annotations
 
 import io
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import anywidget
 import traitlets
 from IPython import get_ipython
 from matplotlib.figure import Figure
 
 from prune_lab.widgets.background import Background
+from prune_lab.widgets.dialogue import Dialogue
 from prune_lab.widgets.frontend import STYLE
 
+_shown: weakref.WeakSet[Panel] = weakref.WeakSet()  # in a front end; they may look at one model
 
-class Panel(anywidget.AnyWidget):
+
+class Panel(Dialogue):
     """A widget that says its errors in its panel and is up to date after every cell.
 
-    It stops following the cells when it is closed, and pauses while no front end shows it: a cell
-    that is run again leaves its old panel behind, and that must cost nothing.
+    It also is after every button of another panel, for both may show one model. It stops following
+    when it is closed, and pauses while no front end shows it: a cell that is run again leaves its
+    old panel behind, and that must cost nothing.
 
-    A subclass sets ``_esm = script("its.js")`` and ``_buttons``, and writes ``refresh``,
-    ``_figure`` and ``__repr__``.
+    A subclass sets ``_esm = script("its.js")``, ``_controls`` and ``_buttons``, and writes
+    ``refresh``, ``_figure`` and ``__repr__``.
     """
 
     _css = STYLE
-    _buttons: tuple[str, ...] = ()  # the methods that the browser may call
 
     message = traitlets.Unicode(help="one sentence for the panel").tag(sync=True)
     failed = traitlets.Bool(help="whether the message says that something went wrong").tag(
@@ -44,7 +47,7 @@ class Panel(anywidget.AnyWidget):
         self._views = 0
         self._background = Background()
         self.add_class("prune-lab")
-        self.on_msg(lambda _widget, content, _buffers: self._hear(content))
+        self.on_msg(lambda _widget, content, buffers: self._hear(content, buffers))
         if self._shell is not None:
             self._shell.events.register("post_run_cell", self._after_cell)
 
@@ -57,6 +60,7 @@ class Panel(anywidget.AnyWidget):
         if self.comm is None:  # closed already, or its constructor refused the arguments
             return
         self._background.cancel()
+        _shown.discard(self)
         if self._shell is not None:
             self._shell.events.unregister("post_run_cell", self._after_cell)
         super().close()
@@ -66,31 +70,29 @@ class Panel(anywidget.AnyWidget):
             with self._in_the_panel():
                 self.refresh()
 
-    def _hear(self, content: dict[str, Any]) -> None:
-        """Do what the browser asks: it reports its views, and its buttons call public methods."""
+    def _hear(self, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
+        """Take a question of the browser's; it also reports each view that comes and goes."""
         asked = content.get("ask")
         if asked in ("shown", "hidden"):
-            self._views = max(0, self._views + (1 if asked == "shown" else -1))
-            was_hidden, self._hidden = self._hidden, self._views == 0
-            if self._hidden:
-                self._background.pause()
-            elif was_hidden:
+            self._count_views(1 if asked == "shown" else -1)
+        elif asked == "question":
+            self._take_question(content, buffers or [])
+            if content.get("press"):
+                for panel in list(_shown):
+                    if panel is not self:
+                        panel._after_cell()
+
+    def _count_views(self, change: int) -> None:
+        self._views = max(0, self._views + change)
+        was_hidden, self._hidden = self._hidden, self._views == 0
+        if self._hidden:
+            _shown.discard(self)
+            self._background.pause()
+        else:
+            _shown.add(self)
+            if was_hidden:
                 self._background.resume()
                 self._after_cell()
-        elif asked in self._buttons:
-            with self._in_the_panel():
-                getattr(self, asked)()
-
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the browser sends; what does not fit changes nothing and is said."""
-        before = {name: getattr(self, name) for name in sync_data if self.has_trait(name)}
-        with self._in_the_panel():
-            try:
-                super().set_state(sync_data)
-            except Exception:
-                self._trait_values.update(before)
-                self.send_state(list(before))  # the browser shows what holds
-                raise
 
     @contextmanager
     def _in_the_panel(self) -> Iterator[None]:

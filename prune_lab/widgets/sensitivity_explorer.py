@@ -116,15 +116,14 @@ class SensitivityExplorer(Panel):
     """
 
     _esm = script("sensitivity_explorer.js")
+    _controls = ("amounts", "technique", "seed")
     _buttons = ("apply", "undo", "reset", "stop", "go_on")
 
     amounts = traitlets.Dict(
         value_trait=traitlets.Float(), key_trait=traitlets.Unicode(), help="what goes, by name"
-    ).tag(sync=True)
-    technique = traitlets.Unicode("l1_unstructured", help="a function in prune_lab.prune").tag(
-        sync=True
     )
-    seed = traitlets.Int(1, help="for the random technique").tag(sync=True)
+    technique = traitlets.Unicode("l1_unstructured", help="a function in prune_lab.prune")
+    seed = traitlets.Int(1, help="for the random technique")
     curves = traitlets.Dict(help="(amount, accuracy) pairs by name").tag(sync=True)
     accuracy = traitlets.Float(None, allow_none=True, help="with all amounts together").tag(
         sync=True
@@ -420,6 +419,12 @@ class SensitivityExplorer(Panel):
             }
 
     # What is set
+
+    def _choose(self, choices: dict[str, Any]) -> None:
+        """Take the reader's choices; of the amounts come those that they moved."""
+        if moved := choices.get("amounts"):
+            choices["amounts"] = {**self.amounts, **moved}
+        super()._choose(choices)
 
     def _moved(self, change: object) -> None:
         with self._in_the_panel():

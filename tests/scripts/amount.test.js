@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countOf, fractionOf, ordinal, pythonFloat, roundHalfEven } from "../../prune_lab/widgets/static/amount.js";
+import { countFor, countOf, fractionOf, ordinal, pythonFloat, roundHalfEven } from "../../prune_lab/widgets/static/amount.js";
 
 test("a tie is rounded to the even neighbour, as Python's round() does", () => {
   const table = [
@@ -60,4 +60,12 @@ test("ordinals", () => {
     [48_013, "48,013th"],
   ];
   for (const [n, text] of table) assert.equal(ordinal(n), text);
+});
+
+test("a count keeps its share where it was chosen of another number of units", () => {
+  assert.equal(countFor(["fraction", 0.5], 5), 2); // Python's round()
+  assert.equal(countFor(["count", 45, 150], 150), 45);
+  assert.equal(countFor(["count", 75, 150], 2400), 1200);
+  assert.equal(countFor(["count", 200, 150], 150), 150); // never more than there are
+  assert.equal(countFor(["count", 0, 0], 6), 0);
 });

@@ -18,6 +18,7 @@ from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.training import fit
 from prune_lab.widgets import DigitPad, digit_pad
+from tests.widgets.browser_side import asked
 
 TECHNIQUES = ["global_unstructured", "l1_unstructured", "random_unstructured"]
 LAYERS = ["conv1", "conv2", "fc1", "fc2", "fc3"]
@@ -340,31 +341,31 @@ class TestBrowser:
         answers = []
         pad.observe(answers.append, "pruned")
         drawing = memoryview(ink_of(2).contiguous().numpy().tobytes())
-        pad.set_state({"image": drawing, "label": None, "amount": 0.2, "question": 4})
-        assert pad.answered == 4
+        asked(pad, {"label": None, "amount": 0.2}, bytes={"image": drawing}, asker="x", number=4)
+        assert pad.answer["heard"] == {"x": 4}
         assert len(answers) == 1
         expected = really_pruned(model, "global_unstructured", 0.2)
         expected = probabilities(expected, DIGITS.test_images[2:3])[0].tolist()
         assert pad.pruned == pytest.approx(expected, abs=1e-6)
         assert pad.label is None
-        pad.set_state({"question": 5})
-        assert (pad.answered, len(answers)) == (5, 1)
+        asked(pad, {"amount": 0.2}, asker="x", number=5)
+        assert (pad.answer["heard"], len(answers)) == ({"x": 5}, 1)
 
     def test_what_does_not_fit_is_said_in_the_panel(self, model):
         pad = DigitPad(model, DIGITS)
-        pad.set_state({"technique": "<img src=x>", "question": 1})
+        asked(pad, {"technique": "<img src=x>"}, asker="x", number=1)
         assert pad.failed
         assert "'<img src=x>' is not offered" in pad.message
         assert pad.technique == "global_unstructured"
-        pad.set_state({"amount": 0.3, "question": 2})
-        assert (pad.failed, pad.message, pad.answered) == (False, "", 2)
+        asked(pad, {"amount": 0.3}, asker="x", number=2)
+        assert (pad.failed, pad.message, pad.answer["heard"]) == (False, "", {"x": 2})
         assert len(pad.pruned) == 10
 
     def test_buttons(self, model):
         pad = DigitPad(model, DIGITS, amount=0.9)
-        pad._hear({"ask": "real"})
+        asked(pad, press="real")
         assert torch.equal(shown(pad), ink_of(1))
-        pad._hear({"ask": "broken"})
+        asked(pad, press="broken")
         assert pad.dense.index(max(pad.dense)) == pad.label != pad.pruned.index(max(pad.pruned))
 
     def test_a_network_without_an_answer_leaves_no_old_one(self, model):
@@ -375,9 +376,9 @@ class TestBrowser:
         assert (pad.dense, pad.pruned) == ([], [])
         assert pad.failed
         assert "not a number" in pad.message
-        for question in (1, 2):  # and says so each time
-            pad.set_state({"amount": question / 10, "question": question})
-            assert (pad.answered, pad.failed, pad.dense) == (question, True, [])
+        for number in (1, 2):  # and says so each time
+            asked(pad, {"amount": number / 10}, asker="x", number=number)
+            assert (pad.answer["heard"], pad.failed, pad.dense) == ({"x": number}, True, [])
         with torch.no_grad():
             model.fc1.weight.fill_(0.0)
         pad._after_cell()

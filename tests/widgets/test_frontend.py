@@ -14,7 +14,7 @@ LOAD = """
 let text = "";
 for await (const piece of process.stdin) text += piece;
 const widget = await import(`data:text/javascript,${encodeURIComponent(text)}`);
-console.log(Object.keys(widget).join(), typeof widget.default.render);
+console.log(Object.keys(widget).join(), typeof widget.default().render);
 """
 
 

@@ -19,6 +19,7 @@ from prune_lab import prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import MaskExplorer
+from tests.widgets.browser_side import asked
 
 TECHNIQUES = ["l1_unstructured", "random_unstructured", "ln_structured", "random_structured"]
 UNSTRUCTURED = TECHNIQUES[:2]
@@ -54,17 +55,22 @@ def engines_mask(module, name, technique, amount, seed=0, engine=prune, **option
 def shown_mask(explorer):
     """The mask as the browser works it out from what it was sent."""
     order = np.frombuffer(explorer.order, "<i4").reshape(explorer.shape)
-    return torch.from_numpy(order >= explorer.count)
+    kind, number, *_ = explorer.answer["controls"]["amount"]
+    if not explorer.ways:
+        number = explorer.units
+    elif kind == "fraction":
+        number = round(number * explorer.units)
+    return torch.from_numpy(order >= number)
 
 
-def moved(explorer, **state):
+def moved(explorer, **choices):
     """What the browser sends when the reader moves a control."""
-    explorer.set_state(state)
+    asked(explorer, choices)
 
 
 def pressed(explorer, button):
     """What the browser sends when the reader presses a button."""
-    explorer._handle_custom_msg({"ask": button}, [])
+    asked(explorer, press=button)
 
 
 def snapshot(module):
@@ -176,7 +182,7 @@ def test_amount_of_one_and_all_of_it_are_two_things(conv1):
     explorer.amount = 1.0
     assert seen == [1.0]
     assert explorer.mask.sum() == 0
-    assert explorer.unit == "fraction"
+    assert explorer.answer["controls"]["amount"] == ["fraction", 1.0]
     assert repr(explorer).endswith("amount=1.0, kept=0/150)")
 
 
@@ -184,23 +190,24 @@ def test_moving_a_slider_moves_the_amount(conv1):
     explorer = MaskExplorer(conv1)
     seen = []
     explorer.observe(lambda change: seen.append(change.new), "amount")
-    moved(explorer, fraction=0.42, count=63)
+    moved(explorer, amount=["fraction", 0.42])
     assert seen == [0.42]
     explorer.amount = 45
-    assert (explorer.unit, explorer.count) == ("count", 45)
-    moved(explorer, count=46)
+    assert explorer.answer["controls"]["amount"] == ["count", 45, 150]
+    moved(explorer, amount=["count", 46, 150])
     assert explorer.amount == 46
     assert isinstance(explorer.amount, int)
 
 
-def test_a_moved_slider_is_never_moved_back(conv1):
-    """The kernel may be far behind the pointer: an answer would tear the slider away."""
-    explorer = MaskExplorer(conv1)
-    changes = []
-    explorer.observe(lambda c: changes.append((c.name, c.new)), ["fraction", "count", "unit"])
-    moved(explorer, fraction=0.9, count=135)
-    assert explorer.amount == 0.9
-    assert sorted(changes) == [("count", 135), ("fraction", 0.9)]
+def test_a_count_of_another_layer_keeps_its_share(model):
+    """The slider was moved while the layer that the reader had chosen was on its way."""
+    explorer = MaskExplorer(model, "conv1.weight", amount=45)
+    moved(explorer, name="conv2.weight")
+    moved(explorer, amount=["count", 75, 150])
+    assert explorer.amount == 1200
+    moved(explorer, technique="n_m")
+    moved(explorer, amount=["fraction", 0.5])  # N:M takes a count alone
+    assert explorer.amount == explorer.units // 2
 
 
 def test_a_count_keeps_its_share_from_entries_to_channels(conv1):
@@ -387,7 +394,7 @@ def test_a_button_tells_its_error_in_the_panel(conv1, capsys):
 def test_a_lost_parameter_is_said_in_the_panel(conv1):
     explorer = MaskExplorer(conv1)
     del conv1.weight
-    explorer.set_state({"technique": "random_unstructured"})
+    moved(explorer, technique="random_unstructured")
     assert explorer.failed
     assert explorer.message == "Conv2d has lost its parameter 'weight'"
 
@@ -646,13 +653,11 @@ def test_what_a_slider_cannot_show_is_refused(conv1):
 
 def painted(explorer, **entries):
     """What the browser sends when the reader clicks entries: their flat index and 0 or 1."""
-    order = (explorer.mask != 0).to(torch.int32).flatten()
-    for index, kept in entries.items():
-        order[int(index.strip("_"))] = kept
-    explorer.set_state(
-        {"technique": "custom_from_mask", "order": order.numpy().tobytes(), "count": 1,
-         "unit": "count", "units": 1, "ways": [], "fraction": 1.0}
-    )  # fmt: skip
+    kept = (explorer.mask != 0).to(torch.uint8).flatten()
+    for index, value in entries.items():
+        kept[int(index.strip("_"))] = value
+    choices = {"name": explorer.name, "technique": "custom_from_mask"}
+    asked(explorer, choices, bytes={"painted": memoryview(kept.numpy().tobytes())})
 
 
 def test_painting_changes_single_entries(conv1):

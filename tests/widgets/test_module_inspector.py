@@ -16,6 +16,7 @@ from torch import nn
 from prune_lab import inspection, prune
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import ModuleInspector, panel
+from tests.widgets.browser_side import asked
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_what_is_gone_is_shown_as_it_was(model):
 def test_compare_from_now_forgets_what_was_before(model):
     inspector = ModuleInspector(model)
     prune.l1_unstructured(model.conv1, "weight", amount=0.3)
-    inspector._hear({"ask": "mark"})  # as the button does, without a refresh before it
+    asked(inspector, press="mark")  # as the button does, without a refresh before it
     assert marks(inspector) == []
     assert "compare from now" in inspector.since
     prune.remove(model.conv1, "weight")
@@ -389,7 +390,7 @@ def test_what_goes_wrong_after_a_cell_is_one_sentence_until_it_is_right_again(mo
     model.named_modules = broken
     cells.trigger("post_run_cell", None)
     assert (inspector.message, inspector.failed) == ("this model cannot be walked", True)
-    inspector._hear({"ask": "mark"})
+    asked(inspector, press="mark")
     assert inspector.failed
     del model.named_modules
     cells.trigger("post_run_cell", None)
@@ -435,7 +436,7 @@ def test_shown_again_it_is_up_to_date(model, cells):
 
 def test_the_browser_may_call_nothing_but_mark(model):
     inspector = ModuleInspector(model)
-    inspector._hear({"ask": "close"})
+    asked(inspector, press="close")
     assert inspector.comm is not None
-    inspector._hear({"ask": "_show"})
+    asked(inspector, press="_show")
     inspector._hear({})

@@ -19,6 +19,7 @@ from prune_lab.training import evaluate
 from prune_lab.widgets import SensitivityExplorer, sensitivity_explorer
 from prune_lab.widgets.frontend import STATIC
 from prune_lab.widgets.trial import Trial
+from tests.widgets.browser_side import asked
 
 TECHNIQUES = {
     "l1_unstructured": {},
@@ -442,7 +443,7 @@ def test_apply_is_all_or_nothing(made, monkeypatch):
 
     monkeypatch.setattr(prune, "l1_unstructured", fails)
     explorer.amounts = dict.fromkeys(explorer.amounts, 0.25)
-    explorer._hear({"ask": "apply"})
+    asked(explorer, press="apply")
     assert (explorer.message, explorer.failed) == ("no room", True)
     assert all(map(torch.equal, before, model.buffers()))
     assert not prune.is_pruned(model.head)

@@ -59,5 +59,5 @@ def test_a_name_cannot_end_the_script(tmp_path):
     assert page.count("</script") == 1 and page.count("</title") == 1
     assert "<img" not in page and "<!--" not in page
     content = page[page.index("\nopen(") + 6 : page.index(");\n</script>")]
-    assert json.loads(content)["state"]["name"].startswith("</script><img")
+    assert json.loads(content)["state"]["answer"]["controls"]["name"].startswith("</script><img")
     explorer.close()

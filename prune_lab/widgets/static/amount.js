@@ -18,6 +18,15 @@ export function countOf(fraction, units) {
   return roundHalfEven(fraction * units);
 }
 
+/**
+ * How many of `units` an amount prunes. It is ["fraction", share] or ["count", number, of]; a count
+ * that was chosen of another number of units keeps its share.
+ */
+export function countFor([kind, number, of], units) {
+  if (kind === "fraction") return countOf(number, units);
+  return Math.min(of === units ? number : countOf(of ? number / of : 0, units), units);
+}
+
 /** The shortest decimal that prunes exactly `count` of `units`: 45 of 150 is 0.3. */
 export function fractionOf(count, units) {
   if (units === 0) return 0;

@@ -9,13 +9,17 @@ const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 /** A menu. `set(options, value)` fills it: options are `{ value, label }`. */
 export function menu(label, choose) {
   const select = element("select", OWN_KEYS);
+  let filled = "";
   const field = element("label", { class: "prune-lab-field" }, label, select);
   select.addEventListener("change", () => choose(select.value));
   return {
     field,
     set(options, value) {
-      select.replaceChildren(...options.map((option) => element("option", { value: option.value }, option.label)));
-      select.value = String(value);
+      // A menu that is filled anew closes under the hand that has opened it.
+      const now = JSON.stringify(options);
+      if (now !== filled) select.replaceChildren(...options.map((option) => element("option", { value: option.value }, option.label)));
+      filled = now;
+      if (select.value !== String(value)) select.value = String(value);
     },
   };
 }
@@ -89,6 +93,15 @@ export function numberBox(label, min, max, enter) {
     else input.reportValidity();
   });
   return { field, set(value) { if (document.activeElement !== input) input.value = value; } };
+}
+
+/**
+ * Show or hide a control. Where it was seen and goes while the pointer works elsewhere in the panel,
+ * `keepRoom` leaves its place empty: what lies below must not move under the pointer.
+ */
+export function show(field, shown, keepRoom = false) {
+  field.hidden = !shown && !(keepRoom && !field.hidden);
+  field.style.visibility = shown ? "" : "hidden";
 }
 
 /** A button; the one that matters most is `primary`. */

@@ -4,10 +4,10 @@
 
 import { grouped } from "./amount.js";
 import { button, menu, numberBox, slider } from "./controls.js";
-import { element, numbers, onThemeChange, quietVoice, themeColours } from "./panel.js";
+import { panel } from "./dialogue.js";
+import { element, listen, numbers, onThemeChange, quietVoice, themeColours } from "./panel.js";
 
 const PAD = 288; // CSS pixels, at most
-const PATIENCE = 400; // milliseconds until an answer that has not come is called late
 
 const winnerOf = (answer) => answer.indexOf(Math.max(...answer));
 
@@ -77,11 +77,12 @@ function chart(classes) {
   };
 }
 
-function render({ model, el }) {
+function render({ model, el, dialogue }) {
+  const get = (name) => dialogue.get(name);
   // Controls
-  const techniques = menu("technique", (technique) => ask({ technique }));
-  const seed = numberBox("seed", 0, 2 ** 32 - 1, (value) => ask({ seed: value }));
-  const amount = slider("amount", (value) => ask({ amount: value }));
+  const techniques = menu("technique", (technique) => dialogue.follow({ technique }));
+  const seed = numberBox("seed", 0, 2 ** 32 - 1, (value) => dialogue.follow({ seed: value }));
+  const amount = slider("amount", (value) => dialogue.follow({ amount: value }));
 
   // The pad
   const [height, width] = model.get("size");
@@ -114,57 +115,15 @@ function render({ model, el }) {
     figure, element("div", { class: "prune-lab-counts prune-lab-said" }, sentence, counts), message, voice.region,
   );
 
-  // Questions and answers
-
-  let unsent = {}; // traits that the reader changed since the last question
-  let wanted = null; // the digit to ask for when that is answered
-  let late = false;
-  let timer = 0;
-  const get = (name) => (name in unsent ? unsent[name] : model.get(name));
-  const waiting = () => model.get("question") !== model.get("answered");
-
-  function ask(changes) {
-    Object.assign(unsent, changes);
-    if (!waiting()) send();
-    drawControls();
-    redraw();
-  }
-
-  function send() {
-    const changes = unsent;
-    unsent = {};
-    model.set({ ...changes, question: model.get("question") + 1 });
-    model.save_changes();
-  }
-
   /** Ask for a digit of the data, for the amount that is on the screen. */
   function wish(what) {
-    wanted = what;
-    delete unsent.image;
-    delete unsent.label;
-    ask({});
-  }
-
-  function beImpatient() {
-    clearTimeout(timer);
-    if (waiting()) timer = setTimeout(() => { late = true; redraw(); }, PATIENCE);
-  }
-
-  function takeAnswer() {
-    if (waiting()) return;
-    clearTimeout(timer);
-    late = false;
-    if (Object.keys(unsent).length) send();
-    else if (wanted) {
-      model.send({ ask: wanted });
-      wanted = null;
-    }
-    redraw();
+    dialogue.drop("image", "label");
+    dialogue.press(what);
   }
 
   // The pen
 
-  let ink = numbers(model.get("image"), Float32Array);
+  let ink = numbers(get("image"), Float32Array);
   let last = null; // where the pen is on the paper, while it is down
   let cursor = [Math.floor(width / 2) + 0.5, Math.floor(height / 2) + 0.5]; // the keyboard's pen
   let down = false; // the keyboard's pen
@@ -172,9 +131,8 @@ function render({ model, el }) {
   let frame = 0;
 
   function draw(change) {
-    wanted = null;
     change(ink);
-    ask({ image: new DataView(ink.slice().buffer), label: null });
+    dialogue.follow({ image: new DataView(ink.slice().buffer), label: null });
   }
 
   const strokeTo = (place) => draw(() => {
@@ -300,11 +258,11 @@ function render({ model, el }) {
     const agree = known && winnerOf(one) === winnerOf(other);
     dense.set(name, one, label);
     pruned.set("pruned", other, label, known ? winnerOf(one) : null);
-    answers.classList.toggle("prune-lab-late", late);
+    answers.classList.toggle("prune-lab-late", dialogue.late);
     const empty = !ink.some((dark) => dark > 0);
     caption.textContent = label !== null ? `A real digit; its label is ${label}. Draw on it, or clear the pad.`
       : empty ? "Draw a digit here, as large as the dashed frame." : "Your own digit.";
-    const words = late ? ["Waiting for the kernel: the answers are not for this state yet."]
+    const words = dialogue.late ? ["Waiting for the kernel: the answers are not for this state yet."]
       : !known ? [empty ? "An empty pad has no answer." : "No answer."]
         : [element("b", {}, agree ? "= They agree" : "≠ They disagree"), `: ${says(name, one)}; ${says("pruned", other)}.`];
     sentence.replaceChildren(...words);
@@ -327,43 +285,37 @@ function render({ model, el }) {
     amount.set({ max: 1, step: 0.01, value: share, text: `${Number((100 * share).toFixed(2))} %` });
   }
 
-  function takeImage() {
-    if ("image" in unsent) return; // the reader is drawing: this one is older
-    ink = numbers(model.get("image"), Float32Array);
-    redraw();
-  }
+  const takeImage = () => { ink = numbers(get("image"), Float32Array); };
 
   function takeMessage() {
     message.textContent = model.get("message");
     message.classList.toggle("prune-lab-failed", model.get("failed"));
   }
 
-  const changes = {
-    "change:image": takeImage,
-    "change:technique change:amount change:seed": drawControls,
-    "change:label change:dense change:pruned change:counts": redraw,
-    "change:question": beImpatient,
-    "change:answered": takeAnswer,
-    "change:message change:failed": takeMessage,
+  const takeChoices = () => {
+    takeImage();
+    drawControls();
+    redraw();
   };
-  for (const [events, react] of Object.entries(changes)) model.on(events, react);
+  const stops = [
+    listen(model, ["image", "dense", "pruned", "counts"], () => { takeImage(); redraw(); }),
+    listen(model, ["message", "failed"], takeMessage),
+    dialogue.on(takeChoices),
+  ];
   const stopTheme = onThemeChange(figure, () => { colours = null; redraw(); });
   const resize = new ResizeObserver(redraw);
   resize.observe(figure);
   drawControls();
   takeMessage();
   redraw();
-  model.send({ ask: "shown" });
 
   return () => {
-    for (const [events, react] of Object.entries(changes)) model.off(events, react);
+    for (const stop of stops) stop();
     stopTheme();
     resize.disconnect();
     cancelAnimationFrame(frame);
-    clearTimeout(timer);
     voice.stop();
-    model.send({ ask: "hidden" });
   };
 }
 
-export default { render };
+export default panel(render);

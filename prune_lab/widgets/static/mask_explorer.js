@@ -2,18 +2,20 @@
 // panel holds the values and the position at which each entry goes, so the slider needs no kernel:
 // pruned means `order < count`. Only a new layer or technique and the accuracy come from Python.
 
-import { countOf, fractionOf, grouped, ordinal, pythonFloat } from "./amount.js";
-import { button, menu, numberBox, slider, switcher } from "./controls.js";
+import { countFor, fractionOf, grouped, ordinal, pythonFloat } from "./amount.js";
+import { button, menu, numberBox, show, slider, switcher } from "./controls.js";
 import { drawCurves, heightAt } from "./curve.js";
+import { panel } from "./dialogue.js";
 import { byBlocks, cellAt, entriesOf, Heatmap, neighbour, tooSmallToHatch } from "./heatmap.js";
 import { binAt, drawHistogram, sizeAt, sortIntoBins, tallyBins, valuesOf } from "./histogram.js";
 import { indexed, prunedAt } from "./order.js";
-import { codeLine, element, numbers, onThemeChange, quietVoice, rgb, themeColours, write } from "./panel.js";
+import { codeLine, element, listen, numbers, onThemeChange, quietVoice, rgb, themeColours, write } from "./panel.js";
 
 const TALLEST = 440; // CSS pixels: the picture and its controls fit a laptop's screen
 const CHART = 130; // CSS pixels high
 const BY_HAND = "custom_from_mask";
 const LISTED = 500; // entries; a longer mask by hand is not written out (as in Python)
+const RANKED_BY = ["name", "technique", "n", "dim", "m", "seed"]; // the controls that the picture depends on
 const BY_SIZE = ["l1_unstructured", "global_unstructured"]; // what is smaller than a threshold goes
 
 const digits = (value) => String(Number(value.toPrecision(3)));
@@ -26,27 +28,20 @@ function axes(shape, layout) {
   return ` · rows: dim 0, columns: ${shape.length === 2 ? "dim 1" : "all other dims"}`;
 }
 
-/** Keep fraction and count in step, whichever of them the reader moves. */
-function initialize({ model }) {
-  const convert = () => {
-    const units = model.get("units");
-    if (model.get("unit") === "fraction") model.set("count", countOf(model.get("fraction"), units));
-    else model.set("fraction", fractionOf(Math.min(model.get("count"), units), units));
-  };
-  model.on("change:units", convert);
-  model.on("change:fraction", () => { if (model.get("unit") === "fraction") convert(); });
-  model.on("change:count", () => { if (model.get("unit") === "count") convert(); });
-}
+function render({ model, el, dialogue }) {
+  const get = (name) => dialogue.get(name);
+  /** Ask for another picture: a mask by hand that was painted on the old one ends. */
+  const request = (changes) => dialogue.choose({ ...changes, painted: null });
 
-function render({ model, el }) {
-  const set = (changes) => { model.set(changes); model.save_changes(); };
-  /** Ask for what only the kernel knows; until it answers, the old picture says so. */
-  const request = (changes) => {
-    asked = true;
-    set(changes);
-    redraw();
-  };
-  let asked = false;
+  // What is on the screen: Python's picture, or on top of it a mask by hand of which Python has
+  // not heard yet.
+  const painted = () => get("painted") ?? null;
+  const units = () => (painted() ? 1 : model.get("units"));
+  const ways = () => (painted() ? [] : model.get("ways"));
+  const counted = () => (ways().length ? countFor(get("amount"), units()) : units());
+  const shownTechnique = () => (painted() ? BY_HAND : dialogue.known("technique"));
+  /** Whether the picture is not of what the controls say: Python has yet to answer. */
+  const outdated = () => !painted() && dialogue.waits(...RANKED_BY);
 
   // Controls
   const layers = menu("layer", (name) => request({ name }));
@@ -59,18 +54,20 @@ function render({ model, el }) {
     { value: "masked", label: "weights × mask" },
     { value: "weights", label: "weights" },
     { value: "mask", label: "mask" },
-  ], (view) => set({ view }));
+  ], (view) => dialogue.choose({ view }));
   const unit = switcher("amount", [
     { value: "fraction", label: "fraction", title: "a float: the fraction that goes" },
     { value: "count", label: "count", title: "an int: how many go" },
-  ], (value) => set({ unit: value }));
+  ], (kind) => dialogue.choose({ amount: amountAs(kind, counted()) }));
+  const amountAs = (kind, count) => (kind === "count" ? ["count", count, units()] : ["fraction", fractionOf(count, units())]);
   const amount = slider(
     "",
-    (value) => model.set(model.get("unit") === "fraction" ? { fraction: value } : { count: value }),
-    () => model.save_changes(),
+    (value) => dialogue.move({ amount: get("amount")[0] === "fraction" ? ["fraction", value] : ["count", value, units()] }),
+    () => dialogue.ask(),
   );
   amount.field.setAttribute("aria-label", "amount");
   const noAmount = element("span", { class: "prune-lab-soft" });
+  const amountRow = element("div", { class: "prune-lab-amount" }, unit.field, amount.field, noAmount);
 
   // Pictures
   const title = element("div", { class: "prune-lab-title" });
@@ -93,7 +90,7 @@ function render({ model, el }) {
   const curveTitle = element("div", { class: "prune-lab-title" }, "accuracy against amount");
   const curve = element("canvas", { role: "img" });
   const progress = element("progress", { max: "1", "aria-label": "accuracy measured so far" });
-  const halt = button("Stop", () => model.send({ ask: model.get("measuring") ? "stop" : "go_on" }));
+  const halt = button("Stop", () => dialogue.press(model.get("measuring") ? "stop" : "go_on"));
   const measuring = element("div", { class: "prune-lab-progress" }, progress, halt);
   const accuracy = element("div", { class: "prune-lab-chart" }, curveTitle, curve, measuring);
   const bars = element("div", { class: "prune-lab-bars", role: "list", "aria-label": "sparsity of each layer" });
@@ -110,23 +107,23 @@ function render({ model, el }) {
   const counts = element("div", { class: "prune-lab-counts" },
     keptCount, " kept · ", prunedCount, " pruned · sparsity\u00a0", sparsity, cost);
   const { code, button: copy, stop: stopCopying } = codeLine();
-  const apply = button("Apply", () => model.send({ ask: "apply" }), true);
-  const undo = button("Undo", () => model.send({ ask: "undo" }));
-  const reset = button("Reset", () => model.send({ ask: "reset" }));
+  const apply = button("Apply", () => dialogue.press("apply"), true);
+  const undo = button("Undo", () => dialogue.press("undo"));
+  const reset = button("Reset", () => dialogue.press("reset"));
   const message = element("div", { class: "prune-lab-message", role: "status" });
   const voice = quietVoice();
   el.setAttribute("role", "group");
   el.append(
     element("div", { class: "prune-lab-controls" },
       layers.field, techniques.field, norms.field, dims.field, groups.field, seed.field),
-    element("div", { class: "prune-lab-controls" }, unit.field, amount.field, noAmount, views.field),
+    element("div", { class: "prune-lab-controls" }, amountRow, views.field),
     figure, counts, code, copy, element("div", { class: "prune-lab-buttons" }, apply, undo, reset), message, voice.region,
   );
 
   const heatmap = new Heatmap(canvas);
   let [width, sideWidth] = [0, 0]; // of the pictures' columns, CSS pixels
   let colours = null;
-  let drawn = ""; // the parameter in the picture; the menu may be ahead of it
+  const drawn = () => dialogue.known("name"); // the parameter in the picture; the menu may be ahead of it
   let bins = []; // of the histogram
   let marked = -1; // the cell under the pointer or the keyboard's cursor
   let bin = -1; // the histogram's bin under the pointer
@@ -142,10 +139,10 @@ function render({ model, el }) {
     if (width <= 0) return; // not on the screen; the resize observer will call again
     colours ||= themeColours(figure);
     heatmap.fit(width, TALLEST, devicePixelRatio);
-    const count = Math.min(model.get("count"), model.get("units"));
-    const view = model.get("view");
+    const count = counted();
+    const view = get("view");
     const tally = tallyBins(bins, count);
-    const bySize = !asked && BY_SIZE.includes(model.get("technique"));
+    const bySize = BY_SIZE.includes(shownTechnique());
     const threshold = bySize ? sizeAt(tally.last, heatmap.values, heatmap.order) : null;
     // Words first: a canvas that writes text has the page laid out, which is then done once.
     describe(count, tally, threshold);
@@ -160,49 +157,53 @@ function render({ model, el }) {
   function drawControls() {
     const names = model.get("parameters");
     layers.field.hidden = names.length < 2;
-    layers.set(names.map(({ name, shape }) => ({ value: name, label: `${name} · ${shape.join("×")}` })), model.get("name"));
+    layers.set(names.map(({ name, shape }) => ({ value: name, label: `${name} · ${shape.join("×")}` })), get("name"));
     const shape = model.get("shape");
-    const technique = model.get("technique");
+    const technique = get("technique");
     const offered = model.get("techniques").filter(({ needs }) => shape.length >= needs);
     techniques.set(offered, technique);
     const { options, random } = offered.find(({ value }) => value === technique) ?? { options: [] };
-    norms.field.hidden = !options.includes("n");
-    norms.set([{ value: "1", label: "1" }, { value: "2", label: "2" }, { value: "inf", label: "∞" }], model.get("n"));
-    dims.field.hidden = !options.includes("dim");
-    dims.set(shape.map((size, dim) => ({ value: dim, label: `${dim} (${size} channels)` })), model.get("dim"));
-    groups.field.hidden = !options.includes("m");
-    groups.set(model.get("groups").map((m) => ({ value: m, label: m })), model.get("m"));
-    seed.field.hidden = !random;
-    seed.set(model.get("seed"));
-    views.set(model.get("view"));
-    unit.set(model.get("unit"));
-    unit.field.hidden = model.get("ways").length < 2;
-    amount.field.hidden = !model.get("ways").length;
+    // Painting needs none of them, and begins on the picture below.
+    const byHand = technique === BY_HAND;
+    show(norms.field, options.includes("n"), byHand);
+    norms.set([{ value: "1", label: "1" }, { value: "2", label: "2" }, { value: "inf", label: "∞" }], get("n"));
+    show(dims.field, options.includes("dim"), byHand);
+    dims.set(shape.map((size, dim) => ({ value: dim, label: `${dim} (${size} channels)` })), get("dim"));
+    show(groups.field, options.includes("m"), byHand);
+    groups.set(model.get("groups").map((m) => ({ value: m, label: m })), get("m"));
+    show(seed.field, random, byHand);
+    seed.set(get("seed"));
+    views.set(get("view"));
+    const offersBoth = ways().length > 1;
+    unit.set(get("amount")[0]);
+    show(unit.field, offersBoth, byHand);
+    show(amount.field, ways().length > 0, true);
     // With the switch there is a label already.
-    amount.field.firstChild.textContent = !unit.field.hidden ? "" : technique === "n_m" ? `of each ${model.get("m")} go` : "amount";
-    noAmount.hidden = !amount.field.hidden;
-    noAmount.textContent = technique === BY_HAND
+    if (!byHand) amount.field.firstChild.textContent = offersBoth ? "" : technique === "n_m" ? `of each ${get("m")} go` : "amount";
+    noAmount.hidden = ways().length > 0;
+    noAmount.textContent = byHand
       ? "By hand: click entries to prune or restore them, or choose a technique to go back to the slider."
       : "This technique takes no amount.";
   }
 
   /** The slider, and what it says of itself. */
   function drawAmount(count) {
-    const units = model.get("units");
-    const share = units ? `${Math.round((100 * count) / units)} %` : "0 %";
-    const whole = `${grouped(count)} of ${grouped(units)}`;
-    const widest = `99.99 %\u2002(${grouped(units)} of ${grouped(units)})`;
-    if (model.get("unit") === "fraction") {
-      const fraction = model.get("fraction");
+    if (!ways().length) return;
+    const all = units();
+    const share = all ? `${Math.round((100 * count) / all)} %` : "0 %";
+    const whole = `${grouped(count)} of ${grouped(all)}`;
+    const widest = `99.99 %\u2002(${grouped(all)} of ${grouped(all)})`;
+    const [kind, fraction] = get("amount");
+    if (kind === "fraction") {
       const text = `${Number((100 * fraction).toFixed(2))} %\u2002(${whole})`;
       amount.set({ max: 1, step: 0.01, value: fraction, text, widest });
     } else {
-      amount.set({ max: units, step: 1, value: count, text: `${whole}\u2002(${share})`, widest });
+      amount.set({ max: all, step: 1, value: count, text: `${whole}\u2002(${share})`, widest });
     }
   }
 
   function drawBars(count, prunedHere) {
-    const rows = model.get("parameters").filter(({ shape, name }) => shape.length > 1 || name === drawn);
+    const rows = model.get("parameters").filter(({ shape, name }) => shape.length > 1 || name === drawn());
     barsBox.hidden = rows.length < 2;
     if (barsBox.hidden) return;
     if (bars.childElementCount !== rows.length) {
@@ -212,8 +213,8 @@ function render({ model, el }) {
         element("span", { class: "prune-lab-share" }))));
     }
     rows.forEach(({ name, total, gone, steps }, i) => {
-      const shown = name === drawn;
-      const pruned = shown ? prunedHere : steps ? prunedAt(steps, count, model.get("units")) : gone;
+      const shown = name === drawn();
+      const pruned = shown ? prunedHere : steps && !painted() ? prunedAt(steps, count, units()) : gone;
       const [label, track, share] = bars.children[i].children;
       write(label, name.replace(/\.weight$/, ""));
       track.firstChild.style.width = `${(100 * pruned) / total}%`;
@@ -223,11 +224,10 @@ function render({ model, el }) {
   }
 
   function drawAccuracy(count) {
-    accuracy.hidden = !model.get("measures") || !model.get("ways").length; // one mask has no curve
-    if (accuracy.hidden) return;
+    show(accuracy, model.get("measures") && ways().length > 0, shownTechnique() === BY_HAND); // one mask has no curve
+    if (!model.get("measures") || !ways().length) return;
     const points = model.get("curve");
-    const units = model.get("units");
-    const at = units ? count / units : 0;
+    const at = units() ? count / units() : 0;
     const known = accuracyAt(count);
     drawCurves(curve, [{ points, at, mark: known ?? undefined }], sideWidth, CHART, devicePixelRatio, colours);
     measuring.hidden = model.get("progress") >= 1;
@@ -241,11 +241,10 @@ function render({ model, el }) {
   /** The accuracy measured for exactly this count, or null while it is not known. */
   function accuracyAt(count) {
     const [of, value] = model.get("accuracy");
-    return of === count ? value : null;
+    return of === count && !painted() && !outdated() ? value : null;
   }
 
   function takeData() {
-    asked = false;
     const stops = model.get("ramp");
     heatmap.show(
       numbers(model.get("values"), Float32Array), numbers(model.get("order"), Int32Array),
@@ -258,8 +257,9 @@ function render({ model, el }) {
   }
 
   function takeOrder() {
-    drawn = model.get("name");
-    heatmap.order = numbers(model.get("order"), Int32Array);
+    const mask = painted();
+    const order = numbers(model.get("order"), Int32Array);
+    heatmap.order = mask?.length === order.length ? order.map((position, i) => (position < 0 ? -1 : mask[i])) : order;
     bins = sortIntoBins(heatmap.values, heatmap.order, heatmap.limit);
   }
 
@@ -284,7 +284,7 @@ function render({ model, el }) {
       (threshold === null ? "" : `: those between −${digits(threshold)} and ${digits(threshold)}`));
     write(code, lineOfCode(count));
     write(entry, marked >= 0 ? explain(count)
-      : asked ? "Waiting for the kernel; without one, this picture stays as it is."
+      : outdated() ? "Waiting for the kernel; without one, this picture stays as it is."
       : "Point at an entry; click to prune or restore it.");
     write(blocks, byBlocks(heatmap.layout)
       ? `Too many entries to draw one by one: each cell is a block of ${heatmap.layout.blockRows} × ` +
@@ -297,7 +297,7 @@ function render({ model, el }) {
 
   /** The call that makes this mask. */
   function lineOfCode(count) {
-    const technique = model.get("technique");
+    const technique = shownTechnique();
     if (technique === BY_HAND) {
       const [before, after, instead] = model.get("by_hand");
       const listed = [];
@@ -305,16 +305,17 @@ function render({ model, el }) {
       return listed.length > LISTED ? instead : `${before}[${listed.join(", ")}]${after}`;
     }
     const [before, after] = model.get("call");
-    if (!model.get("ways").length) return before + after;
-    if (model.get("unit") === "fraction") return before + pythonFloat(model.get("fraction")) + after;
-    return before + (technique === "n_m" ? model.get("units") - count : count) + after;
+    if (!ways().length) return before + after;
+    const [kind, fraction] = get("amount");
+    if (kind === "fraction") return before + pythonFloat(fraction) + after;
+    return before + (technique === "n_m" ? units() - count : count) + after;
   }
 
   /** The marked entry in words. */
   function explain(count) {
     const { values, order, layout } = heatmap;
     const { first, top, left, bottom, right } = entriesOf(layout, marked);
-    const { places, text } = indexed(drawn.split(".").at(-1), first, model.get("shape"));
+    const { places, text } = indexed(drawn().split(".").at(-1), first, model.get("shape"));
     if (byBlocks(layout)) {
       let kept = 0;
       for (let row = top; row < bottom; row += 1) {
@@ -330,11 +331,12 @@ function render({ model, el }) {
   function whenItGoes(position, places) {
     if (position < 0) return "pruned before";
     const turn = `${ordinal(position + 1)} to go`;
-    const { options = [], units } = model.get("techniques").find(({ value }) => value === model.get("technique")) ?? {};
-    if (!model.get("ways").length) return "by hand";
-    if (options.includes("dim")) return `channel ${places.at(model.get("dim"))} is ${turn}`;
-    if (options.includes("m")) return `${turn} of its ${model.get("m")} neighbours`;
-    return units === "entries" ? turn : `${turn} in the model`;
+    const technique = model.get("techniques").find(({ value }) => value === shownTechnique());
+    const { options = [], units: whole } = technique ?? {};
+    if (!ways().length) return "by hand";
+    if (options.includes("dim")) return `channel ${places.at(dialogue.known("dim"))} is ${turn}`;
+    if (options.includes("m")) return `${turn} of its ${dialogue.known("m")} neighbours`;
+    return whole === "entries" ? turn : `${turn} in the model`;
   }
 
   // Pointing and painting
@@ -356,22 +358,22 @@ function render({ model, el }) {
   /** Prune or restore a cell by hand: from here on the mask is the reader's own. */
   function paint(cell, prune) {
     if (cell < 0) return;
-    const count = Math.min(model.get("count"), model.get("units"));
-    const order = Int32Array.from(heatmap.order, (position) => (position < 0 ? -1 : position < count ? 0 : 1));
+    const count = counted();
+    const mask = Uint8Array.from(heatmap.order, (position) => (position >= count ? 1 : 0));
     const { top, left, bottom, right } = entriesOf(heatmap.layout, cell);
     for (let row = top; row < bottom; row += 1) {
       for (let i = row * heatmap.layout.entryCols + left; i < row * heatmap.layout.entryCols + right; i += 1) {
-        if (order[i] >= 0) order[i] = prune ? 0 : 1;
+        if (heatmap.order[i] >= 0) mask[i] = prune ? 0 : 1;
       }
     }
-    model.set({
-      technique: BY_HAND, order: new DataView(order.buffer), units: 1, count: 1, fraction: 1, ways: [],
-      unit: "count", accuracy: [-1, 0], curve: [], progress: 1,
-    });
+    dialogue.move({ name: drawn(), technique: BY_HAND, painted: mask });
   }
 
+  /** Whether the picture can be painted on: not while another layer is on its way. */
+  const paintable = () => get("name") === drawn();
+
   function isPruned(cell) {
-    const count = Math.min(model.get("count"), model.get("units"));
+    const count = counted();
     const { top, left, bottom, right } = entriesOf(heatmap.layout, cell);
     for (let row = top; row < bottom; row += 1) {
       for (let i = row * heatmap.layout.entryCols + left; i < row * heatmap.layout.entryCols + right; i += 1) {
@@ -383,7 +385,7 @@ function render({ model, el }) {
 
   canvas.addEventListener("pointerdown", (event) => {
     const cell = cellOf(event);
-    if (cell < 0 || event.button !== 0) return;
+    if (cell < 0 || event.button !== 0 || !paintable()) return;
     brush = !isPruned(cell);
     // A finger taps; dragging it scrolls the page.
     if (event.pointerType !== "touch") canvas.setPointerCapture(event.pointerId);
@@ -395,7 +397,7 @@ function render({ model, el }) {
     mark(cell);
   });
   const lift = () => {
-    if (brush !== null) model.save_changes();
+    if (brush !== null) dialogue.ask();
     brush = null;
   };
   canvas.addEventListener("pointerup", lift);
@@ -406,8 +408,8 @@ function render({ model, el }) {
   canvas.addEventListener("keydown", (event) => {
     const from = Math.max(marked, 0);
     if (event.key === " " || event.key === "Enter") {
-      paint(from, !isPruned(from));
-      model.save_changes();
+      if (paintable()) paint(from, !isPruned(from));
+      dialogue.ask();
     } else if (event.key.startsWith("Arrow")) {
       mark(neighbour(heatmap.layout, from, event.key));
     } else {
@@ -424,7 +426,6 @@ function render({ model, el }) {
   function takeMessage() {
     message.textContent = model.get("message");
     message.classList.toggle("prune-lab-failed", model.get("failed"));
-    asked = asked && !model.get("failed");
     undo.disabled = !model.get("undoable");
     reset.disabled = !model.get("undoable");
     redraw();
@@ -436,16 +437,23 @@ function render({ model, el }) {
     canvas.setAttribute("aria-label",
       `Heatmap of ${model.get("title")}; arrow keys go from entry to entry, space prunes or restores one`);
   };
-  const changes = {
-    "change:values change:shape change:ramp": () => { takeData(); redraw(); },
-    "change:order": () => { asked = false; takeOrder(); redraw(); },
-    "change:title": takeName,
-    "change:parameters change:techniques change:technique change:shape change:name change:n change:dim change:m change:groups change:seed change:view change:unit change:ways": () => { drawControls(); redraw(); },
-    "change:count change:fraction change:units change:call change:by_hand change:parameters": redraw,
-    "change:accuracy change:curve change:progress change:measuring change:measures": redraw,
-    "change:message change:failed change:undoable": takeMessage,
+  /** The reader has chosen, or Python has answered. */
+  let mask = painted();
+  const takeChoices = () => {
+    if (mask !== painted()) takeOrder();
+    mask = painted();
+    drawControls();
+    redraw();
   };
-  for (const [events, react] of Object.entries(changes)) model.on(events, react);
+  const stops = [
+    listen(model, ["values", "shape", "ramp"], () => { takeData(); redraw(); }),
+    listen(model, ["order"], () => { takeOrder(); redraw(); }),
+    listen(model, ["title"], takeName),
+    listen(model, ["parameters", "techniques", "shape", "groups", "ways"], () => { drawControls(); redraw(); }),
+    listen(model, ["units", "call", "by_hand", "accuracy", "curve", "progress", "measuring", "measures"], redraw),
+    listen(model, ["message", "failed", "undoable"], takeMessage),
+    dialogue.on(takeChoices),
+  ];
   takeData();
   takeName();
   drawControls();
@@ -458,18 +466,16 @@ function render({ model, el }) {
   });
   resized.observe(figure);
   const stopTheme = onThemeChange(figure, () => { colours = null; redraw(); });
-  model.send({ ask: "shown" });
 
   return () => {
-    for (const [events, react] of Object.entries(changes)) model.off(events, react);
+    for (const stop of stops) stop();
     cancelAnimationFrame(frame);
     resized.disconnect();
     stopTheme();
     stopCopying();
     voice.stop();
     amount.stop();
-    model.send({ ask: "hidden" });
   };
 }
 
-export default { initialize, render };
+export default panel(render);

@@ -3,7 +3,8 @@
 
 import { grouped } from "./amount.js";
 import { button } from "./controls.js";
-import { element, quietVoice } from "./panel.js";
+import { panel } from "./dialogue.js";
+import { element, listen, quietVoice } from "./panel.js";
 
 const UNFOLDED = 40; // modules; a larger model starts with its first level only
 const ROWS = 40; // of one kind; the others wait for a click
@@ -34,7 +35,7 @@ function readTree(entries) {
 
 const changesInside = (node) => node.children.reduce((sum, child) => sum + child.changes + changesInside(child), 0);
 
-function render({ model, el }) {
+function render({ model, el, dialogue }) {
   const list = element("div", {
     class: "prune-lab-tree", role: "tree", "aria-label": "modules",
     "data-lm-suppress-shortcuts": "true", // JupyterLab would move its own cursor
@@ -44,7 +45,7 @@ function render({ model, el }) {
   const holds = element("div", { class: "prune-lab-holds", tabindex: "0", "data-lm-suppress-shortcuts": "true" }, title, table);
   const counts = element("div", { class: "prune-lab-counts" });
   const since = element("span", { class: "prune-lab-since" });
-  const bar = element("div", { class: "prune-lab-bar" }, since, button("Compare from now", () => model.send({ ask: "mark" })));
+  const bar = element("div", { class: "prune-lab-bar" }, since, button("Compare from now", () => dialogue.press("mark")));
   const message = element("div", { class: "prune-lab-message", role: "status" });
   const voice = quietVoice();
   el.setAttribute("role", "group");
@@ -63,7 +64,7 @@ function render({ model, el }) {
 
   // The tree
 
-  const chosenPath = () => (nodes.has(model.get("module")) ? model.get("module") : "");
+  const chosenPath = () => (nodes.has(dialogue.get("module")) ? dialogue.get("module") : "");
 
   function visible(node = nodes.get("")) {
     return [node, ...(folded.has(node.path) ? [] : node.children.flatMap(visible))];
@@ -136,9 +137,7 @@ function render({ model, el }) {
   }
 
   function choose(path) {
-    if (path === model.get("module")) return;
-    model.set("module", path);
-    model.save_changes();
+    if (path !== dialogue.get("module")) dialogue.choose({ module: path });
   }
 
   list.addEventListener("keydown", (event) => {
@@ -253,28 +252,36 @@ function render({ model, el }) {
     message.classList.toggle("prune-lab-failed", model.get("failed"));
   }
 
-  const changes = {
-    "change:tree": () => { nodes = readTree(model.get("tree")); unfold(); drawTree(); },
-    "change:module": () => {
-      complete.clear();
-      holds.scrollTop = 0;
-      if (unfold()) drawTree(); else showChosen(list.contains(document.activeElement));
-    },
-    "change:tree change:module change:rows change:since": drawHolds,
-    "change:message change:failed": takeMessage,
+  let chosen = chosenPath();
+  const takeChoice = () => {
+    if (chosen === chosenPath()) return;
+    chosen = chosenPath();
+    complete.clear();
+    holds.scrollTop = 0;
+    if (unfold()) drawTree(); else showChosen(list.contains(document.activeElement));
+    drawHolds();
   };
-  for (const [events, react] of Object.entries(changes)) model.on(events, react);
+  const takeTree = () => {
+    nodes = readTree(model.get("tree"));
+    unfold();
+    drawTree();
+    drawHolds();
+  };
+  const stops = [
+    listen(model, ["tree"], takeTree),
+    listen(model, ["rows", "since"], drawHolds),
+    listen(model, ["message", "failed"], takeMessage),
+    dialogue.on(takeChoice),
+  ];
   unfold();
   drawTree();
   drawHolds();
   takeMessage();
-  model.send({ ask: "shown" });
 
   return () => {
-    for (const [events, react] of Object.entries(changes)) model.off(events, react);
+    for (const stop of stops) stop();
     voice.stop();
-    model.send({ ask: "hidden" });
   };
 }
 
-export default { render };
+export default panel(render);

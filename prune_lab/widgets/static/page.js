@@ -14,33 +14,27 @@ export class Model {
     return this.state[name];
   }
 
-  /** Set one trait, or several at once; then each that has changed is announced. */
   set(name, value) {
-    const changes = typeof name === "string" ? { [name]: value } : name;
-    const changed = Object.keys(changes).filter((key) => this.state[key] !== changes[key]);
-    Object.assign(this.state, changes);
-    for (const key of changed) this.tell(`change:${key}`);
-    if (changed.length) this.tell("change");
+    if (this.state[name] === value) return;
+    this.state[name] = value;
+    for (const [event, react] of [...this.heard]) if (event === `change:${name}`) react();
   }
 
-  on(events, react) {
-    for (const event of events.split(" ")) this.heard.push([event, react]);
+  on(event, react) {
+    this.heard.push([event, react]);
   }
 
-  off(events, react) {
-    const off = events.split(" ");
-    this.heard = this.heard.filter(([event, of]) => !(off.includes(event) && of === react));
-  }
-
-  tell(event) {
-    for (const [heard, react] of [...this.heard]) if (heard === event) react();
+  off(event, react) {
+    this.heard = this.heard.filter(([heard, of]) => !(heard === event && of === react));
   }
 
   save_changes() {} // there is nobody to tell
 
-  /** A button that needs Python says so; that a view has come or gone needs no answer. */
-  send({ ask }) {
-    if (!["shown", "hidden"].includes(ask)) this.set({ message: NO_KERNEL, failed: false });
+  /** A button that needs Python says so; choices are kept by the panel itself. */
+  send({ press }) {
+    if (!press) return;
+    this.set("failed", false);
+    this.set("message", NO_KERNEL);
   }
 }
 
@@ -55,10 +49,11 @@ export async function open({ script, style, classes, state, bytes }) {
   sheet.textContent = style;
   document.head.append(sheet);
   const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-  const { default: widget } = await import(address);
+  const { default: make } = await import(address);
   URL.revokeObjectURL(address);
   for (const [name, base64] of Object.entries(bytes)) state[name] = bytesOf(base64);
   const model = new Model(state);
+  const widget = make();
   await widget.initialize?.({ model });
   const el = document.createElement("div");
   el.classList.add(...classes);

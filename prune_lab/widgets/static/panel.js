@@ -19,6 +19,12 @@ export function numbers(bytes, Type) {
   return new Type(bytes.buffer.slice(start, start + bytes.byteLength));
 }
 
+/** Call `react` when one of these traits of Python's changes; the answer stops that. */
+export function listen(model, names, react) {
+  for (const name of names) model.on(`change:${name}`, react);
+  return () => { for (const name of names) model.off(`change:${name}`, react); };
+}
+
 /** "#2166ac" as [33, 102, 172]. */
 export function rgb(hex) {
   return [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16));

@@ -5,7 +5,8 @@
 import { countOf, grouped, pythonFloat } from "./amount.js";
 import { button, menu, numberBox, slider } from "./controls.js";
 import { amountAt, drawCurves, heightAt, placeOf, swatch } from "./curve.js";
-import { codeLine, element, onThemeChange, quietVoice, themeColours } from "./panel.js";
+import { panel } from "./dialogue.js";
+import { codeLine, element, listen, onThemeChange, quietVoice, themeColours } from "./panel.js";
 
 const CURVES_TALL = 300; // CSS pixels
 const TOLD_APART = 6; // curves; of more, only the one that is pointed at is drawn in full
@@ -36,16 +37,17 @@ function sizes(before, after) {
   return `${from} → ${to} ${["bytes", "kB", "MB", "GB"][power]}`;
 }
 
-function render({ model, el }) {
-  const techniques = menu("technique", (technique) => set({ technique }));
-  const seed = numberBox("seed", 0, 2 ** 32 - 1, (value) => set({ seed: value }));
-  const all = slider("all layers", (amount) => set({ amounts: Object.fromEntries(names().map((name) => [name, amount])) }));
+function render({ model, el, dialogue }) {
+  const get = (name) => dialogue.get(name);
+  const techniques = menu("technique", (technique) => dialogue.choose({ technique }));
+  const seed = numberBox("seed", 0, 2 ** 32 - 1, (value) => dialogue.choose({ seed: value }));
+  const all = slider("all layers", (amount) => dialogue.follow({ amounts: Object.fromEntries(names().map((name) => [name, amount])) }));
   const rows = element("div", { class: "prune-lab-layers", role: "group", "aria-label": "Amount for each layer" });
   const canvas = element("canvas", { role: "img" });
   const entry = element("div", { class: "prune-lab-entry" });
   const progress = element("progress", { max: 1, "aria-label": "curves measured" });
   const doing = element("span");
-  const halt = button("Stop", () => model.send({ ask: model.get("stopped") ? "go_on" : "stop" }));
+  const halt = button("Stop", () => dialogue.press(model.get("stopped") ? "go_on" : "stop"));
   const measuring = element("div", { class: "prune-lab-progress" }, progress, doing, halt);
   const chart = element("div", { class: "prune-lab-side" },
     element("div", { class: "prune-lab-title" }, "accuracy when one layer alone is pruned"), canvas, entry, measuring);
@@ -62,9 +64,9 @@ function render({ model, el }) {
   stats.append(honest);
   const { code, button: copy, stop: stopCopying } = codeLine();
   code.setAttribute("aria-label", "The calls that do the same");
-  const apply = button("Apply", () => model.send({ ask: "apply" }), true);
-  const undo = button("Undo", () => model.send({ ask: "undo" }));
-  const reset = button("Reset", () => model.send({ ask: "reset" }));
+  const apply = button("Apply", () => dialogue.press("apply"), true);
+  const undo = button("Undo", () => dialogue.press("undo"));
+  const reset = button("Reset", () => dialogue.press("reset"));
   const message = element("div", { class: "prune-lab-message", role: "status" });
   const voice = quietVoice();
   el.setAttribute("role", "group");
@@ -81,20 +83,14 @@ function render({ model, el }) {
   let at = null; // the amount under the pointer, where that is on the curves
   let frame = 0;
 
-  function set(changes) {
-    model.set(changes);
-    model.save_changes();
-    redraw();
-  }
-
   const names = () => model.get("layers").map(({ name }) => name);
-  const technique = () => model.get("techniques").find(({ value }) => value === model.get("technique"));
-  const amountOf = (name) => model.get("amounts")[name] ?? 0;
+  const technique = () => model.get("techniques").find(({ value }) => value === get("technique"));
+  const amountOf = (name) => get("amounts")[name] ?? 0;
 
   /** Whether Python's curves belong to the technique that is chosen here. */
   function curvesAreCurrent() {
     const basis = model.get("basis");
-    return basis.technique === model.get("technique") && (!technique().random || basis.seed === model.get("seed"));
+    return basis.technique === get("technique") && (!technique().random || basis.seed === get("seed"));
   }
 
   /** Whether Python's accuracy belongs to the sliders as they stand here. */
@@ -118,7 +114,7 @@ function render({ model, el }) {
   /** A slider for each layer; the pens of the curves are their legend. */
   function build() {
     sliders = names().map((name, number) => {
-      const made = slider(name, (amount) => set({ amounts: { ...model.get("amounts"), [name]: amount } }));
+      const made = slider(name, (amount) => dialogue.follow({ amounts: { [name]: amount } }));
       made.input.setAttribute("aria-label", name);
       made.field.title = name;
       made.field.prepend(swatch(number));
@@ -148,9 +144,9 @@ function render({ model, el }) {
   }
 
   function drawControls(layers) {
-    techniques.set(model.get("techniques"), model.get("technique"));
+    techniques.set(model.get("techniques"), get("technique"));
     seed.field.hidden = !technique().random;
-    seed.set(model.get("seed"));
+    seed.set(get("seed"));
     const kind = technique().units;
     layers.forEach(({ amount, units, count }, i) => {
       const what = kind === "entries" ? "" : ` ${kind}`;
@@ -231,7 +227,7 @@ function render({ model, el }) {
     const { value, random, options } = technique();
     const calls = layers.map(({ module, parameter, amount, count }, i) => {
       if (count === 0) return [];
-      const draw = random ? `torch.manual_seed(${model.get("seed") + i})\n` : "";
+      const draw = random ? `torch.manual_seed(${get("seed") + i})\n` : "";
       return `${draw}prune.${value}(${module}, name=${parameter}, amount=${pythonFloat(amount)}${options})`;
     });
     return calls.flat().join("\n") || "# Every slider is at 0: nothing is pruned.";
@@ -256,29 +252,27 @@ function render({ model, el }) {
     undo.disabled = !model.get("undoable");
   }
 
-  const changes = {
-    "change:layers": () => { build(); redraw(); },
-    "change:amounts change:technique change:seed change:curves change:accuracy change:baseline change:stopped change:basis change:total change:pruned": redraw,
-    "change:message change:failed change:undoable": takeMessage,
-  };
-  for (const [events, react] of Object.entries(changes)) model.on(events, react);
+  const stops = [
+    listen(model, ["layers"], () => { build(); redraw(); }),
+    listen(model, ["curves", "accuracy", "baseline", "stopped", "basis", "total", "pruned"], redraw),
+    listen(model, ["message", "failed", "undoable"], takeMessage),
+    dialogue.on(redraw),
+  ];
   build();
   takeMessage();
   redraw();
   const resized = new ResizeObserver(redraw);
   resized.observe(figure);
   const stopTheme = onThemeChange(figure, () => { colours = null; redraw(); });
-  model.send({ ask: "shown" });
 
   return () => {
-    for (const [events, react] of Object.entries(changes)) model.off(events, react);
+    for (const stop of stops) stop();
     cancelAnimationFrame(frame);
     resized.disconnect();
     stopTheme();
     stopCopying();
     voice.stop();
-    model.send({ ask: "hidden" });
   };
 }
 
-export default { render };
+export default panel(render);

@@ -1,0 +1,87 @@
+"""Questions and answers between a panel in the browser and its Python object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anywidget
+import traitlets
+
+ASKERS = 20  # pages whose last question is remembered; one that is reloaded is a new one
+
+
+class Dialogue(anywidget.AnyWidget):
+    """Python's half of the dialogue whose rules stand in ``static/dialogue.js``.
+
+    The browser sets no trait. It sends numbered questions, each with what the reader has chosen
+    since the last and perhaps a button that was pressed; they come in the order in which the
+    reader did these things. Python takes the choices all together or not at all, does what the
+    button says, and answers in one message, with whatever else has changed: up to which number it
+    has heard, and how the controls stand now.
+
+    A subclass names its controls and its buttons.
+    """
+
+    _controls: tuple[str, ...] = ()  # the traits that the reader's hand moves
+    _buttons: tuple[str, ...] = ()  # the methods that the browser may call
+
+    answer = traitlets.Dict(
+        help="heard: the number of each asker's last question; controls: how they stand"
+    ).tag(sync=True)
+
+    def __init__(self) -> None:
+        self._heard: dict[str, int] = {}
+        self._reply()
+        super().__init__()
+        self.observe(lambda change: self._reply(), list(self._controls))
+
+    def _take_question(self, content: dict[str, Any], buffers: list[Any]) -> None:
+        asker, number = str(content["from"]), int(content["number"])
+        if number <= self._heard.get(asker, 0):
+            return
+        with self.hold_sync():
+            with self._in_the_panel():
+                choices = dict(content["choices"])
+                choices |= zip(content["bytes"], map(bytes, buffers), strict=True)
+                if choices:
+                    self._choose(choices)
+                if content.get("press") in self._buttons:
+                    getattr(self, content["press"])()
+            self._heard[asker] = number
+            while len(self._heard) > ASKERS:
+                del self._heard[next(iter(self._heard))]
+            self._reply()
+
+    def _choose(self, choices: dict[str, Any]) -> None:
+        """Take the reader's choices; one that does not fit is refused, and with it the others."""
+        if unknown := set(choices) - set(self._controls):
+            raise ValueError(f"{', '.join(sorted(unknown))} cannot be chosen here")
+        before = {name: getattr(self, name) for name in choices}
+        try:
+            with self.hold_trait_notifications():
+                for name, value in choices.items():
+                    read = self.trait_metadata(name, "from_json", lambda sent, _: sent)
+                    self.set_trait(name, read(value, self))
+        except Exception:
+            self._trait_values.update(before)
+            raise
+
+    def _stand(self) -> dict[str, Any]:
+        """How the controls stand, as the browser reads it."""
+        return {
+            name: self.trait_metadata(name, "to_json", lambda value, _: value)(
+                getattr(self, name), self
+            )
+            for name in self._controls
+        }
+
+    def _reply(self) -> None:
+        self.answer = {"heard": dict(self._heard), "controls": self._stand()}
+
+    @contextmanager
+    def _in_the_panel(self) -> Iterator[None]:
+        """Say in the panel what goes wrong inside."""
+        raise NotImplementedError
+        yield

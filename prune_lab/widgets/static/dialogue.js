@@ -1,0 +1,173 @@
+// Who may change what, for every panel. prune_lab/widgets/dialogue.py is Python's half of it.
+//
+// The reader's hand owns the controls, Python owns all else that is shown, and messages may take
+// any time. Therefore:
+//
+// - What the reader does wins. A choice lies on top of whatever Python says until Python has
+//   answered that very choice. A late message can be older than the reader's hand: what lies
+//   beneath changes then, and what the reader sees does not.
+// - An answer belongs to a question. Questions are numbered; Python's answer says up to which
+//   number it has heard, and how the controls stand then. Only choices that are heard are let go.
+// - Nothing comes back as news. A script sets no trait, so that no host can echo an old value
+//   over a new one: it sends questions, and Python answers with traits that Python alone sets.
+// - Choices and buttons wait in one line. Apply applies what was on the screen when it was pressed.
+// - Nothing moves under the pointer: see `keepRoom` in controls.js.
+//
+// All views of a panel in one page share its dialogue; another page is another asker, and learns
+// from Python's answer what was chosen here.
+
+const PATIENCE = 400; // milliseconds until an answer that has not come is called late
+
+const isGroup = (value) => value !== null && typeof value === "object" && value.constructor === Object;
+
+/** `over` on top of `under`; the amounts of several layers are as many choices. */
+const laid = (under, over) => (isGroup(under) && isGroup(over) ? { ...under, ...over } : over);
+
+/** Lay choices over others, name by name. */
+function lay(under, over) {
+  for (const [name, value] of Object.entries(over)) under[name] = laid(under[name], value);
+  return under;
+}
+
+/** One panel's questions and answers. */
+export class Dialogue {
+  constructor(model) {
+    this.model = model;
+    this.asker = String(Math.random()).slice(2);
+    this.number = 0; // of the last question
+    this.open = []; // questions without an answer: { number, choices, press }
+    this.unsent = {}; // what was chosen since
+    this.eager = false; // whether that goes out with the next answer
+    this.late = false; // whether an answer is overdue
+    this.timer = 0;
+    this.listeners = new Set();
+    this.takeAnswer = this.takeAnswer.bind(this);
+    model.on("change:answer", this.takeAnswer);
+  }
+
+  /** A control as the reader sees it: their last choice, or else what Python says. */
+  get(name) {
+    const { controls = {} } = this.model.get("answer");
+    let value = name in controls ? controls[name] : this.model.get(name);
+    for (const { choices } of [...this.open, { choices: this.unsent }]) {
+      if (name in choices) value = laid(value, choices[name]);
+    }
+    return value;
+  }
+
+  /** A control as Python knows it, to which all else that Python shows belongs. */
+  known(name) {
+    return this.model.get("answer").controls[name];
+  }
+
+  /** Whether Python has yet to answer: about any of these controls, or about anything at all. */
+  waits(...names) {
+    const asked = [...this.open, { choices: this.unsent }];
+    if (!names.length) return this.open.length > 0;
+    return asked.some(({ choices }) => names.some((name) => name in choices));
+  }
+
+  /** Choose, and keep it to ourselves: the hand is still moving. `ask` or a button sends it. */
+  move(choices) {
+    lay(this.unsent, choices);
+    this.tell();
+  }
+
+  /** Choose, and ask Python. */
+  choose(choices) {
+    lay(this.unsent, choices);
+    this.ask();
+    this.tell();
+  }
+
+  /** Choose, and ask as often as Python can answer: what is chosen meanwhile goes together. */
+  follow(choices) {
+    lay(this.unsent, choices);
+    if (this.open.length) this.eager = true;
+    else this.ask();
+    this.tell();
+  }
+
+  /** Forget a choice that was not sent. */
+  drop(...names) {
+    for (const name of names) delete this.unsent[name];
+  }
+
+  /** Send what was chosen. */
+  ask() {
+    if (Object.keys(this.unsent).length) this.send({ choices: this.unsent });
+  }
+
+  /** Press one of Python's buttons, for what is on the screen now. */
+  press(button) {
+    this.ask();
+    this.send({ choices: {}, press: button });
+    this.tell();
+  }
+
+  send(question) {
+    this.unsent = {};
+    this.eager = false;
+    this.number += 1;
+    this.open.push({ number: this.number, ...question });
+    // Bytes travel beside the message; `bytes` says to which choices they belong.
+    const entries = Object.entries(question.choices);
+    const bytes = entries.filter(([, value]) => ArrayBuffer.isView(value));
+    const choices = Object.fromEntries(entries.filter(([, value]) => !ArrayBuffer.isView(value)));
+    this.model.send(
+      { ask: "question", from: this.asker, number: this.number, ...question, choices, bytes: bytes.map(([name]) => name) },
+      undefined,
+      bytes.map(([, value]) => value),
+    );
+    if (!this.timer) this.timer = setTimeout(() => { this.late = true; this.tell(); }, PATIENCE);
+  }
+
+  takeAnswer() {
+    const heard = this.model.get("answer").heard[this.asker] ?? 0;
+    const before = this.open.length;
+    this.open = this.open.filter(({ number }) => number > heard);
+    if (this.open.length < before) {
+      clearTimeout(this.timer);
+      this.late = false;
+      this.timer = this.open.length ? setTimeout(() => { this.late = true; this.tell(); }, PATIENCE) : 0;
+    }
+    if (this.eager && !this.open.length) this.ask();
+    this.tell();
+  }
+
+  /** Call `react` at every choice and every answer; the answer of this function stops that. */
+  on(react) {
+    this.listeners.add(react);
+    return () => this.listeners.delete(react);
+  }
+
+  tell() {
+    for (const react of [...this.listeners]) react();
+  }
+
+  end() {
+    clearTimeout(this.timer);
+    this.model.off("change:answer", this.takeAnswer);
+  }
+}
+
+/** A panel's script as anywidget wants it, with one dialogue for all views of a model. */
+export function panel(render) {
+  return () => {
+    let dialogue = null;
+    return {
+      initialize({ model }) {
+        dialogue = new Dialogue(model);
+        return () => dialogue.end();
+      },
+      render({ model, el }) {
+        model.send({ ask: "shown" });
+        const stop = render({ model, el, dialogue });
+        return () => {
+          stop();
+          model.send({ ask: "hidden" });
+        };
+      },
+    };
+  };
+}
