@@ -346,7 +346,7 @@ def test_layers_techniques_and_the_accuracy(page, open_cells, tmp_path):
     shares = notebook.panel.locator(".prune-lab-share").all_inner_texts()
     exact = notebook.ask(
         "[int(100 * float((mask == 0).float().mean()) + 0.5) for mask in"
-        " widget._ranking.masks(widget.count).values()]"
+        " widget._ranking.masks(widget._count()).values()]"
     )
     assert [int(share.removesuffix(" %")) for share in shares] == pytest.approx(exact, abs=1)
 
