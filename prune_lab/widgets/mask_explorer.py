@@ -455,12 +455,13 @@ class MaskExplorer(Panel):
                 "random": technique.random,
                 "units": technique.units,
                 "needs": technique.needs,
+                "ways": list(technique.ways),
             }
             for name, technique in self._technique.items()
             if self._offered(name, values)
         ]
         hand = {"label": "by hand", "options": [], "random": False, "units": "entries", "needs": 0}
-        return [*menu, {"value": BY_HAND, **hand}]
+        return [*menu, {"value": BY_HAND, **hand, "ways": []}]
 
     def _offered(self, name: str, values: Tensor) -> bool:
         technique = self._technique[name]

@@ -37,8 +37,10 @@ function render({ model, el, dialogue }) {
   // not heard yet.
   const painted = () => get("painted") ?? null;
   const units = () => (painted() ? 1 : model.get("units"));
-  const ways = () => (painted() ? [] : model.get("ways"));
-  const counted = () => (ways().length ? countFor(get("amount"), units()) : units());
+  const movable = () => !painted() && model.get("ways").length > 0; // a picture that an amount moves
+  const counted = () => (movable() ? countFor(get("amount"), units()) : units());
+  /** How the amount can be given for the technique that is chosen: the slider never waits. */
+  const ways = () => model.get("techniques").find(({ value }) => value === get("technique"))?.ways ?? [];
   const shownTechnique = () => (painted() ? BY_HAND : dialogue.known("technique"));
   /** Whether the picture is not of what the controls say: Python has yet to answer. */
   const outdated = () => !painted() && dialogue.waits(...RANKED_BY);
@@ -62,7 +64,7 @@ function render({ model, el, dialogue }) {
   const amountAs = (kind, count) => (kind === "count" ? ["count", count, units()] : ["fraction", fractionOf(count, units())]);
   const amount = slider(
     "",
-    (value) => dialogue.move({ amount: get("amount")[0] === "fraction" ? ["fraction", value] : ["count", value, units()] }),
+    (value) => dialogue.move({ amount: get("amount")[0] === "fraction" ? ["fraction", value] : ["count", value, get("amount")[2]] }),
     () => dialogue.ask(),
   );
   amount.field.setAttribute("aria-label", "amount");
@@ -189,11 +191,13 @@ function render({ model, el, dialogue }) {
   /** The slider, and what it says of itself. */
   function drawAmount(count) {
     if (!ways().length) return;
-    const all = units();
+    const [kind, fraction, of] = get("amount");
+    // Until Python has ranked anew, a count is one of those among which it was chosen.
+    const all = kind === "count" && outdated() ? of : units();
+    if (kind === "count" && outdated()) count = fraction;
     const share = all ? `${Math.round((100 * count) / all)} %` : "0 %";
-    const whole = `${grouped(count)} of ${grouped(all)}`;
+    const whole = movable() || kind === "count" ? `${grouped(count)} of ${grouped(all)}` : "…";
     const widest = `99.99 %\u2002(${grouped(all)} of ${grouped(all)})`;
-    const [kind, fraction] = get("amount");
     if (kind === "fraction") {
       const text = `${Number((100 * fraction).toFixed(2))} %\u2002(${whole})`;
       amount.set({ max: 1, step: 0.01, value: fraction, text, widest });
@@ -224,8 +228,8 @@ function render({ model, el, dialogue }) {
   }
 
   function drawAccuracy(count) {
-    show(accuracy, model.get("measures") && ways().length > 0, shownTechnique() === BY_HAND); // one mask has no curve
-    if (!model.get("measures") || !ways().length) return;
+    show(accuracy, model.get("measures") && movable(), shownTechnique() === BY_HAND); // one mask has no curve
+    if (!model.get("measures") || !movable()) return;
     const points = model.get("curve");
     const at = units() ? count / units() : 0;
     const known = accuracyAt(count);
@@ -305,7 +309,7 @@ function render({ model, el, dialogue }) {
       return listed.length > LISTED ? instead : `${before}[${listed.join(", ")}]${after}`;
     }
     const [before, after] = model.get("call");
-    if (!ways().length) return before + after;
+    if (!movable()) return before + after;
     const [kind, fraction] = get("amount");
     if (kind === "fraction") return before + pythonFloat(fraction) + after;
     return before + (technique === "n_m" ? units() - count : count) + after;
@@ -333,7 +337,7 @@ function render({ model, el, dialogue }) {
     const turn = `${ordinal(position + 1)} to go`;
     const technique = model.get("techniques").find(({ value }) => value === shownTechnique());
     const { options = [], units: whole } = technique ?? {};
-    if (!ways().length) return "by hand";
+    if (!movable()) return "by hand";
     if (options.includes("dim")) return `channel ${places.at(dialogue.known("dim"))} is ${turn}`;
     if (options.includes("m")) return `${turn} of its ${dialogue.known("m")} neighbours`;
     return whole === "entries" ? turn : `${turn} in the model`;
