@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks bench clean
+.PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks weights bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ browser: venv ## ... pytest: JupyterLab and the widgets in headless Chromium
 
 notebooks: venv ## Build notebooks/ from tutorial/ (CHAPTERS="02 03" builds those alone)
 	$(BIN)/python -m tutorial.build $(CHAPTERS)
+
+weights: venv ## Train the course's five networks again; it says what to write beside them
+	$(BIN)/python -m prune_lab.course.weights
 
 bench: venv ## Time the engine against torch's and the widgets; the results go to tests/benchmarks/results
 	$(BIN)/python tests/benchmarks/engine.py

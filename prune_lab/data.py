@@ -72,9 +72,9 @@ def load_mnist() -> Digits:
     version 1, from openml.org, compares its MD5 sum with the published one and keeps it in
     ``~/scikit_learn_data`` for the next time; reading it takes some 20 seconds each time. What
     arrives is checked again here: 70,000 images of 784 pixels from 0 to 255, and in the last
-    10,000 each digit as often as in LeCun's own test file. The 28x28 pixels get a border of two pixels of background, as LeCun et al. did to reach
-    32x32. The test part is the official one; the last 5,000 of the official training part are
-    those to choose with.
+    10,000 each digit as often as in LeCun's own test file. The 28x28 pixels get a border of two
+    pixels of background, as LeCun et al. did to reach 32x32. The test part is the official one; the
+    last 5,000 of the official training part are those to choose with.
 
     Raises ConnectionError where openml.org cannot be reached, and ValueError if what arrived is
     not MNIST.

@@ -64,6 +64,7 @@ def trained_lenet(seed: int = 0) -> LeNet:
     stored = path(seed).read_bytes()
     if hashlib.sha256(stored).hexdigest() != TRAINED[seed].sha256:
         raise ValueError(f"{path(seed).name} is damaged: install prune-lab again")
-    model = LeNet()
+    with torch.random.fork_rng(devices=[]):  # LeNet() draws weights, only to be overwritten
+        model = LeNet()
     model.load_state_dict(torch.load(io.BytesIO(stored), weights_only=True))
     return model
