@@ -57,7 +57,16 @@ def read(source: Path, *, solved: bool = False) -> NotebookNode:
         if "exercise" in cell.metadata:
             _announce(cell.metadata.exercise, above=notebook.cells[-1])
         notebook.cells.append(cell)
+    _make_slides(notebook)
     return notebook
+
+
+def _make_slides(notebook: NotebookNode) -> None:
+    """Turn our tags into what nbconvert's slides read; an untagged cell is on none of them."""
+    kinds = [{"slide", "fragment"} & set(c.metadata.get("tags", [])) for c in notebook.cells]
+    if any(kinds):
+        for cell, kind in zip(notebook.cells, kinds, strict=True):
+            cell.metadata["slideshow"] = {"slide_type": kind.pop() if kind else "skip"}
 
 
 def _announce(exercise: dict[str, Any], *, above: NotebookNode) -> None:

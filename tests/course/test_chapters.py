@@ -173,3 +173,25 @@ def test_a_chapter_runs_with_torchs_engine(
 def test_only_chapter_one_trains() -> None:
     trains = [source.name[:2] for source in CHAPTERS if "fit(" in source.read_text()]
     assert trains == ["01"]
+
+
+# What is made from the chapters
+
+
+def test_the_instructors_table_is_the_chapters(monkeypatch: pytest.MonkeyPatch) -> None:
+    from docs import chapters
+
+    assert chapters.page() == chapters.PAGE.read_text(), "run: python -m docs.chapters"
+    assert all(source.stem in chapters.table() for source in CHAPTERS)
+
+
+def test_chapter_three_makes_slides() -> None:
+    from nbconvert import SlidesExporter
+
+    page, _ = SlidesExporter().from_filename(str(build.NOTEBOOKS / "03-prune-a-module.ipynb"))
+    slides = page.split("<section>")
+    headings = re.findall(r"<h([12])[^>]*>([^<]+)", page)
+    assert headings[0] == ("1", "3. Prune a module")
+    assert {"What did it cost?", "Why is my model no smaller?"} <= {text for _, text in headings}
+    assert "random, worst" in page and "Exercise 1" not in page
+    assert len(headings) >= 7 and len(slides) >= 7
