@@ -16,7 +16,9 @@ import torch
 from ipywidgets import Widget
 from nbformat import NotebookNode
 
+import prune_lab.data
 import prune_lab.training
+from prune_lab.data import Digits, load_digits
 from tutorial import build
 
 CHAPTERS = build.sources()
@@ -111,8 +113,9 @@ def test_every_link_and_every_chapter_that_is_named_exists(source: Path) -> None
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A place where a chapter's cells run: no window, no long training, all panels closed."""
-    fit = prune_lab.training.fit
+    """A place where a chapter's cells run: few digits, no long training, no window."""
+    fit, few = prune_lab.training.fit, Digits(*(part[:60] for part in load_digits()))
+    monkeypatch.setattr(prune_lab.data, "load_digits", lambda: few)
     monkeypatch.setattr(prune_lab.training, "fit", lambda *a, **k: fit(*a, **{**k, "epochs": 1}))
     monkeypatch.setenv("TQDM_DISABLE", "1")
     matplotlib.use("agg")
