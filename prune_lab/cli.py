@@ -1,4 +1,4 @@
-"""The `prune-lab` command: `lab` opens the course, `doctor` says whether everything is in place."""
+"""The `prune-lab` command: copy and open the course, look whether all is well, release, grade."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from prune_lab.course.start import CourseError, course_notebooks, lab_notebooks, start
+
 NO_NOTEBOOKS = (
-    "No notebooks here: run prune-lab inside a clone of PruneLab, whose folder notebooks/ "
-    "holds the course."
+    "No notebooks here: prune-lab start FOLDER makes your copy; run prune-lab lab in that folder, "
+    "or inside a clone of PruneLab."
 )
 IMPORT_NAMES = {"scikit-learn": "sklearn"}  # where it differs from the name that pip installs
 LAB_EXTENSIONS = {
@@ -30,17 +32,9 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def find_notebooks() -> list[Path]:
-    """The course's notebooks in reading order: beside the package, else in the current folder."""
-    for folder in (Path(__file__).parents[1] / "notebooks", Path("notebooks"), Path()):
-        if chapters := sorted(folder.resolve().glob("[0-9][0-9]-*.ipynb")):
-            return chapters
-    return []
-
-
 def lab() -> int:
     """Open the first notebook in JupyterLab; without a display, print its address instead."""
-    chapters = find_notebooks()
+    chapters = lab_notebooks()
     if not chapters:
         print(NO_NOTEBOOKS)
         return 1
@@ -84,7 +78,7 @@ def examine() -> Iterator[Finding]:
         yield from examine_jupyter()
     except ImportError as error:
         yield Finding(f"Jupyter: {error}", "Mend the packages named above first.")
-    chapters = find_notebooks()
+    chapters = course_notebooks() or lab_notebooks()
     yield Finding(f"notebooks: {len(chapters)}", "" if chapters else NO_NOTEBOOKS)
 
 
@@ -155,14 +149,75 @@ def examine_jupyter() -> Iterator[Finding]:
     yield Finding(f"kernel python3: {program}", "" if ours else remedy)
 
 
+def begin(folder: Path) -> int:
+    """Make a learner's copy of the course, or add to it what is missing."""
+    added, kept = start(folder)
+    for name in added:
+        print(f"new   {folder / name}")
+    for name in kept:
+        print(f"kept  {folder / name}, as it is")
+    print(f"Now: cd {folder} and prune-lab lab")
+    return 0
+
+
+def hand_out(form: str, out: Path) -> int:
+    """Write the course for learners, for nbgrader, or solved."""
+    from prune_lab.course.release import release
+
+    for path in release(form, out):
+        print(path)
+    return 0
+
+
+def mark(folder: Path, table: Path) -> int:
+    """Grade a folder of learners' notebooks into a table."""
+    from prune_lab.course.grade import grade, isolated
+
+    if not isolated():
+        print("This system cannot keep learners' code from the network and from your files.")
+    graded = 0
+    for row in grade(folder, table):
+        graded += 1
+        print(f"{row.notebook}: {row.points} of {row.possible}  {row.note}".rstrip(), flush=True)
+    print(f"{graded} graded now; {table} has them all.")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 when all is well, 1 when something is to be mended."""
     parser = argparse.ArgumentParser(prog="prune-lab", description="See and understand pruning.")
     commands = parser.add_subparsers(required=True, metavar="command")
+
+    command = commands.add_parser("start", help="copy the course's notebooks into a folder")
+    command.add_argument("folder", type=Path, help="yours; what is in it is never overwritten")
+    command.set_defaults(run=begin)
+
     commands.add_parser("lab", help="open the notebooks in JupyterLab").set_defaults(run=lab)
-    check = commands.add_parser("doctor", help="check that everything is in place")
-    check.set_defaults(run=doctor)
-    result: int = parser.parse_args(arguments).run()
+
+    command = commands.add_parser("doctor", help="check that everything is in place")
+    command.set_defaults(run=doctor)
+
+    command = commands.add_parser("release", help="write the course for learners or teachers")
+    forms = command.add_mutually_exclusive_group(required=True)
+    forms.add_argument("--to", dest="form", choices=["plain", "nbgrader"])
+    forms.add_argument("--solved", dest="form", action="store_const", const="solved")
+    command.add_argument("out", type=Path, help="an empty folder, or one to be made")
+    command.set_defaults(run=hand_out)
+
+    command = commands.add_parser("grade", help="grade a folder of learners' notebooks")
+    command.add_argument("folder", type=Path, help="holds the notebooks, in folders or not")
+    command.add_argument("--csv", dest="table", type=Path, required=True, help="the table to write")
+    command.set_defaults(run=mark)
+
+    options = vars(parser.parse_args(arguments))
+    try:
+        result: int = options.pop("run")(**options)
+    except CourseError as error:
+        print(error)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.")
+        return 130
     return result
 
 

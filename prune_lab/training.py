@@ -20,19 +20,19 @@ _LARGEST_SHIFT = 3  # pixels
 
 @dataclass(frozen=True)
 class History:
-    """What `fit` saw in each epoch: the mean training loss, and the test accuracy after it."""
+    """What `fit` saw in each epoch: the mean training loss, then the validation accuracy."""
 
     losses: tuple[float, ...]
     accuracies: tuple[float, ...]
 
     def __repr__(self) -> str:
         rows = [
-            f"{epoch:5}  {loss:6.3f}  {accuracy:12.1%}"
+            f"{epoch:5}  {loss:6.3f}  {accuracy:18.1%}"
             for epoch, (loss, accuracy) in enumerate(
                 zip(self.losses, self.accuracies, strict=True), start=1
             )
         ]
-        return "\n".join(["epoch    loss  test accuracy", *rows])
+        return "\n".join(["epoch    loss  validation accuracy", *rows])
 
 
 def fit(
@@ -46,7 +46,7 @@ def fit(
 
     Adam on the cross-entropy, in batches of 32; the learning rate rises to `learning_rate` and
     falls to almost 0 again (``OneCycleLR``). Every batch is shifted by up to three pixels in each
-    direction, or 1,437 images would be learned by heart. `seed` decides the order of the images
+    direction, or 1,197 images would be learned by heart. `seed` decides the order of the images
     and the shifts; torch's global random numbers are neither used nor changed.
 
     The same model, digits and seed give the same weights again on the same machine, however many
@@ -69,7 +69,7 @@ def fit(
     >>> model, digits = LeNet(), load_digits()
     >>> history = fit(model, digits, epochs=1)
     >>> len(history.losses), history.accuracies[-1] == evaluate(
-    ...     model, digits.test_images, digits.test_labels
+    ...     model, digits.validation_images, digits.validation_labels
     ... )
     (1, True)
     """
@@ -91,6 +91,7 @@ def fit(
 
     device = parameters[0].device
     images, labels = digits.train_images, digits.train_labels
+    validation = digits.validation_images, digits.validation_labels
     batches = -(-len(images) // _BATCH_SIZE)
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(parameters)
@@ -112,7 +113,7 @@ def fit(
                 total += loss.item() * len(chosen)
                 bar.update()
             losses.append(total / len(images))
-            accuracies.append(evaluate(model, digits.test_images, digits.test_labels))
+            accuracies.append(evaluate(model, *validation))
             bar.set_description(f"epoch {epoch}: accuracy {accuracies[-1]:.1%}")
     return History(tuple(losses), tuple(accuracies))
 

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -18,8 +19,9 @@ from nbformat import NotebookNode
 
 SOURCES = Path(__file__).parent
 NOTEBOOKS = SOURCES.parent / "notebooks"
-# nbval ignores a tag that it does not know, in silence: no other tag may stand in a chapter.
-TAGS = {"nbval-ignore-output", "raises-exception"}
+# Tools ignore a tag that they do not know, in silence: no other tag may stand in a chapter.
+TAGS = {"nbval-ignore-output", "raises-exception", "setup", "engine", "ours", "slide", "fragment"}
+EXERCISES = {"type": {"predict", "write", "mend", "read"}, "difficulty": {1, 2, 3}}
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 # A sum's last digit depends on how many threads share it and on the processor's vector width, and
@@ -49,11 +51,34 @@ def read(source: Path, *, solved: bool = False) -> NotebookNode:
     for number, cell in enumerate(chapter.cells):
         cell.id = f"cell-{number:03}"  # jupytext draws random ones: no two builds would be equal
         if unknown := set(cell.metadata.get("tags", [])) - TAGS:
-            raise ValueError(f"{source.name}: unknown tags {unknown}; nbval knows {TAGS}")
+            raise ValueError(f"{source.name}: unknown tags {unknown}; known are {TAGS}")
         if cell.cell_type == "code" and not solved:
             cell.source = SOLUTION.sub("", cell.source).rstrip("\n")
+        if "exercise" in cell.metadata:
+            _announce(cell.metadata.exercise, above=notebook.cells[-1])
         notebook.cells.append(cell)
+    _make_slides(notebook)
     return notebook
+
+
+def _make_slides(notebook: NotebookNode) -> None:
+    """Turn our tags into what nbconvert's slides read; an untagged cell is on none of them."""
+    kinds = [{"slide", "fragment"} & set(c.metadata.get("tags", [])) for c in notebook.cells]
+    if any(kinds):
+        for cell, kind in zip(notebook.cells, kinds, strict=True):
+            cell.metadata["slideshow"] = {"slide_type": kind.pop() if kind else "skip"}
+
+
+def _announce(exercise: dict[str, Any], *, above: NotebookNode) -> None:
+    """Write an exercise's type, difficulty and minutes under its heading."""
+    for key, known in EXERCISES.items():
+        if exercise.get(key) not in known:
+            raise ValueError(f"an exercise's {key} is one of {known}, not {exercise.get(key)!r}")
+    line = "*{type} · difficulty {difficulty} of 3 · {minutes} minutes*".format(**exercise)
+    heading, text = above.source.split("\n", 1)
+    if not heading.startswith("## Exercise "):
+        raise ValueError(f"an exercise stands below its heading, not below {heading!r}")
+    above.source = f"{heading}\n\n{line}\n{text}"
 
 
 def execute(notebook: NotebookNode) -> NotebookNode:

@@ -174,7 +174,7 @@ def test_chapter_3(page, jupyter_lab):
     """Drag, press keys, apply, undo: screen, words, code and Python agree at every step."""
     notebook = Explorer(page, jupyter_lab.address(CHAPTER))
     first = "[out for out in Out.values() if isinstance(out, MaskExplorer)][0]"
-    python = f"from prune_lab.widgets import MaskExplorer\nwidget = {first}"
+    python = f"import copy\nfrom prune_lab.widgets import MaskExplorer\nwidget = {first}"
     weights = np.array(notebook.ask("widget._module.weight.tolist()", python)).reshape(6, 5, 5)
 
     # The mouse. What the screen must show is worked out here, not asked of the widget.

@@ -17,25 +17,32 @@ from prune_lab.data import load_digits, load_mnist
 
 def test_digits_have_the_shapes_and_types_that_lenet_and_cross_entropy_want() -> None:
     digits = load_digits()
-    assert digits.train_images.shape == (1437, 1, 32, 32)
+    assert digits.train_images.shape == (1197, 1, 32, 32)
+    assert digits.validation_images.shape == (240, 1, 32, 32)
     assert digits.test_images.shape == (360, 1, 32, 32)
-    assert digits.train_images.dtype == digits.test_images.dtype == torch.float32
-    assert digits.train_labels.dtype == digits.test_labels.dtype == torch.int64
+    assert {images.dtype for images in digits[::2]} == {torch.float32}
+    assert {labels.dtype for labels in digits[1::2]} == {torch.int64}
 
 
-def test_every_digit_has_the_same_share_in_both_parts() -> None:
+def test_the_test_part_comes_last_where_the_panels_look_for_it() -> None:
     digits = load_digits()
-    train = torch.bincount(digits.train_labels, minlength=10) / len(digits.train_labels)
-    test = torch.bincount(digits.test_labels, minlength=10) / len(digits.test_labels)
-    assert (train - test).abs().max() < 1 / len(digits.test_labels)
+    images, labels = digits[-2:]
+    assert images is digits.test_images and labels is digits.test_labels
 
 
-def test_training_images_are_normalised_and_test_images_go_through_the_same() -> None:
+def test_every_digit_has_the_same_share_in_each_part() -> None:
+    shares = [torch.bincount(labels, minlength=10) / len(labels) for labels in load_digits()[1::2]]
+    for share in shares:
+        assert (share - shares[0]).abs().max() < 1 / 240
+
+
+def test_training_images_are_normalised_and_the_others_go_through_the_same() -> None:
     digits = load_digits()
     assert digits.train_images.mean().item() == pytest.approx(0, abs=1e-5)
     assert digits.train_images.std().item() == pytest.approx(1, abs=1e-5)
-    # Background is 0 in the source: it must be one and the same value in both parts.
+    # Background is 0 in the source: it must be one and the same value in all parts.
     assert digits.train_images.min() == digits.test_images.min()
+    assert digits.train_images.min() == digits.validation_images.min()
     assert digits.test_images.mean().item() != pytest.approx(0, abs=1e-5)
 
 
@@ -43,8 +50,7 @@ def test_no_image_is_lost_and_each_keeps_its_label() -> None:
     """Bilinear enlargement fourfold keeps block means of a linear map: match by average colour."""
     digits = load_digits()
     pixels, labels = datasets.load_digits(return_X_y=True)
-    images = torch.cat([digits.train_images, digits.test_images])
-    found_labels = torch.cat([digits.train_labels, digits.test_labels])
+    images, found_labels = torch.cat(digits[::2]), torch.cat(digits[1::2])
     small = torch.nn.functional.interpolate(
         torch.tensor(pixels, dtype=torch.float32).reshape(-1, 1, 8, 8),
         size=(32, 32),
@@ -107,10 +113,13 @@ def test_mnist_gets_its_border_and_the_official_split(monkeypatch: pytest.Monkey
     found = mnist_like()
     download(monkeypatch, found)
     digits = load_mnist()
-    assert digits.train_images.shape == (60_000, 1, 32, 32)
+    assert digits.train_images.shape == (55_000, 1, 32, 32)
+    assert digits.validation_images.shape == (5_000, 1, 32, 32)
     assert digits.test_images.shape == (10_000, 1, 32, 32)
     assert digits.train_images.dtype == torch.float32
-    assert torch.equal(digits.test_labels, torch.tensor(found.target[60_000:].astype(int)))
+    labels = torch.tensor(found.target.astype(int))
+    assert torch.equal(digits.validation_labels, labels[55_000:60_000])
+    assert torch.equal(digits.test_labels, labels[60_000:])
     background = digits.train_images.min()
     lit = (digits.test_images[0, 0] > background).nonzero().tolist()
     assert lit == [[2, 2], [2, 3]]  # two pixels of border on every side

@@ -1,0 +1,1 @@
+"""The checks of the exercises, one file for each chapter; how they work is in `judging`."""
