@@ -30,8 +30,8 @@ def _masked_when_read(name: str) -> property:
 class PrunedOutProjection(NonDynamicallyQuantizableLinear):
     """The output projection of an attention layer while it is pruned."""
 
-    weight = _masked_when_read("weight")  # type: ignore[assignment]
-    bias = _masked_when_read("bias")  # type: ignore[assignment]
+    weight = _masked_when_read("weight")
+    bias = _masked_when_read("bias")
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse a new weight, which nobody would read.

@@ -118,7 +118,7 @@ def _bring_together(
     elif pruned_there and name in module._parameters:
         if with_masks:
             mask = values[key + "_mask"]
-            custom_from_mask(module, name, mask.to(module._parameters[name].device))
+            custom_from_mask(module, name, mask.to(getattr(module, name).device))
         else:
             values[key] = values.pop(key + "_orig")
             del values[key + "_mask"]

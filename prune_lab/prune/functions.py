@@ -31,6 +31,7 @@ from .places import (
     release,
     unchanged_on_error,
 )
+from .record import Place
 from .techniques import (
     NM,
     CustomFromMask,
@@ -186,13 +187,17 @@ def remove(module: M, name: str) -> M:
         raise ValueError(
             f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed"
         )
-    where = [(module, name), *twins_of(module, name)]
+    where: list[Place] = [(module, name), *twins_of(module, name)]
+    for place, there in where:  # what can fail comes first
+        own_parameter(place, there)
+        refuse_assigned(place, there, record_of(find_hook(place, there)[1]))
     with unchanged_on_error(where):
         for place, there in where:
             key, hook = find_hook(place, there)
-            note_removed(own_parameter(place, there), mask_of(place, there))
+            orig, mask = own_parameter(place, there), mask_of(place, there)
             hook.remove(place)
-            del place._forward_pre_hooks[key]
+            note_removed(orig, mask)  # torch's hook does not
+            place._forward_pre_hooks.pop(key)
     return module
 
 
@@ -217,7 +222,7 @@ def undo(module: M, name: str) -> M:
         raise ValueError(
             f"Parameter '{name}' of module {module} has to be pruned before pruning can be undone"
         )
-    where = [(module, name), *twins_of(module, name)]
+    where: list[Place] = [(module, name), *twins_of(module, name)]
     with unchanged_on_error(where):
         for place in where:
             _undo_at(*place)
@@ -231,7 +236,7 @@ def _undo_at(module: nn.Module, name: str) -> None:
     if not earlier:
         note_undone(own_parameter(module, name))
         release(module, name)
-        del module._forward_pre_hooks[key]
+        module._forward_pre_hooks.pop(key)
         back_in_order(module, name, record.order)
         return
     if record.before is None:

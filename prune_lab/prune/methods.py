@@ -394,7 +394,7 @@ def put_on(method: BasePruningMethod, where: Sequence[Place], mask: Tensor) -> B
     """
     where = list(dict.fromkeys([*where, *(twin for place in where for twin in twins_of(*place))]))
     with places.unchanged_on_error(where):
-        hooks = []
+        hooks: list[BasePruningMethod] = []
         for place in where:  # each has a hook and a mask of its own
             first = not hooks
             hooks.append(_joined(method if first else copy.copy(method), *place, mask.dtype))

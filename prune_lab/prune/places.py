@@ -21,7 +21,7 @@ from .record import Place, Record
 _MISSING: Any = object()
 
 
-def find_hook(module: nn.Module, name: str) -> tuple[int | None, Any]:
+def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
     """Return the key and the pruning hook (ours or torch's) of ``name``, or two Nones.
 
     Raises:

@@ -47,9 +47,7 @@ def _refuse_without_values(name: str, parameter: Tensor) -> None:
     if is_lazy(parameter):
         raise ValueError(f"'{name}' is not initialised yet: run one batch through the module first")
     if parameter.is_meta or isinstance(parameter, torch._subclasses.FakeTensor):
-        raise ValueError(
-            f"'{name}' has a shape but no values (meta): nothing to count"
-        )
+        raise ValueError(f"'{name}' has a shape but no values (meta): nothing to count")
 
 
 def _refuse_packed(module: nn.Module) -> None:

@@ -13,12 +13,12 @@ from unittest import mock
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from prune_lab import prune
-from prune_lab.prune import ranking
+from prune_lab.prune import large, ranking
 from tests.engine.snapshots import Snapshot, identical
 
 NAN, INF = float("nan"), float("inf")
@@ -29,7 +29,14 @@ VALUES = st.one_of(
     st.floats(allow_nan=False, width=16),
 )
 # Shrinking finds the smallest case; a time limit for each would only fail on a busy machine.
-settings.register_profile("engine", deadline=None, max_examples=80, derandomize=True)
+settings.register_profile(
+    "engine",
+    deadline=None,
+    max_examples=40,
+    derandomize=True,
+    # The sizes of conftest stay the same for all examples of a test.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("engine")
 
 
@@ -58,8 +65,8 @@ def layer_of(weight: Tensor) -> Any:
 def as_if_large(parts: int) -> Iterator[None]:
     """Let small tensors be ranked as large ones are: in parts, by sampling and counting."""
     with (
-        mock.patch.object(ranking, "_SMALL", 0),
-        mock.patch.object(ranking, "pieces", lambda flat: flat.split(parts)),
+        mock.patch.object(large, "FROM", 0),
+        mock.patch.object(large, "_PIECE", parts),
     ):
         yield
 
@@ -192,7 +199,7 @@ def test_any_sequence_keeps_what_was_pruned_and_fails_without_a_trace(
     data: st.DataObject, weight: Tensor
 ) -> None:
     layer = layer_of(weight)
-    parameter = id(layer.weight)  # held here too, it would look tied
+    parameter = id(layer.weight)
     mask = torch.ones_like(weight)
     for _ in range(data.draw(st.integers(1, 5))):
         if pruned(draw_technique(data.draw, weight), layer):
@@ -212,7 +219,7 @@ def test_any_sequence_keeps_what_was_pruned_and_fails_without_a_trace(
 def test_undo_restores_to_the_bit(data: st.DataObject, weight: Tensor) -> None:
     layer = layer_of(weight)
     earlier = data.draw(st.booleans()) and pruned(draw_technique(data.draw, weight), layer)
-    clean = Snapshot(layer, in_order=False)
+    clean = Snapshot(layer)
     mask = layer.weight_mask.clone() if earlier else None
     if not pruned(draw_technique(data.draw, weight), layer):
         return
@@ -253,7 +260,7 @@ def test_a_sample_that_misleads_costs_time_not_truth(seed: int) -> None:
     """All of the sample is drawn from the largest entries: the bracket misses the answer."""
     scores = torch.rand(1000, generator=torch.Generator().manual_seed(seed))
     largest = scores.sort().values[-50:]
-    with as_if_large(64), mock.patch.object(ranking, "_sample", lambda _: largest):
+    with as_if_large(64), mock.patch.object(large, "_sample", lambda _: largest):
         for k in (1, 300, 500, 960, 999):
             (mask,) = ranking.keep_largest([scores], k)
             assert torch.equal(mask == 0, scores <= scores.kthvalue(k).values)

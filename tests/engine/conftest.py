@@ -1,0 +1,26 @@
+"""Every engine test runs twice: as if all tensors were small, and as if all were large."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from prune_lab.prune import large
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run twice what runs on our engine; torch's has no sizes."""
+    if "test_torch" not in metafunc.definition.nodeid:
+        metafunc.fixturenames.append("size")
+        metafunc.parametrize("size", ["small", "large"], indirect=True)
+
+
+@pytest.fixture
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the threshold at infinity or at 0, and the pieces at a few entries."""
+    if request.param == "small":
+        monkeypatch.setattr(large, "FROM", math.inf)
+    else:
+        monkeypatch.setattr(large, "FROM", 0)
+        monkeypatch.setattr(large, "_PIECE", 7)
