@@ -117,8 +117,13 @@ def _bring_together(
             values[key + "_mask"] = mask_of(module, name)
     elif pruned_there and name in module._parameters:
         if with_masks:
-            mask = values[key + "_mask"]
-            custom_from_mask(module, name, mask.to(getattr(module, name).device))
+            mask, own = values[key + "_mask"], getattr(module, name)
+            if mask.shape != own.shape:
+                raise RuntimeError(
+                    f"size mismatch for {key}_mask: {tuple(mask.shape)} in the checkpoint, "
+                    f"{tuple(own.shape)} in the model"
+                )
+            custom_from_mask(module, name, mask.to(own.device))
         else:
             values[key] = values.pop(key + "_orig")
             del values[key + "_mask"]
