@@ -132,7 +132,7 @@ class _Chosen:
         for place in parameters:
             module, name = _checked_pair(caller, place)
             _, hook = find_hook(module, name)
-            orig = to_prune(module, name)
+            orig = to_prune(module, name, pruned=hook is not None)
             mask = mask_of(module, name) if hook is not None else None
             places = self._places.setdefault(id(orig), [])
             if places:

@@ -100,7 +100,7 @@ def _load(model: nn.Module, state_dict: Mapping[str, Any], with_masks: bool) -> 
             )
         model.load_state_dict(values, strict=True, assign=any(is_meta))
         for module, name in {(m, n): None for _, m, n in where if n in pruned_names(m)}:
-            refresh(module, name)
+            refresh(find_hook(module, name)[1], module, name)
 
 
 def _bring_together(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
 from .amounts import Amount
-from .holding import note_removed, note_undone
+from .holding import note_undone
 from .methods import (
     BasePruningMethod,
     PruningContainer,
@@ -187,16 +187,14 @@ def remove(module: M, name: str) -> M:
         raise ValueError(
             f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed"
         )
-    where: list[Place] = [(module, name), *twins_of(module, name)]
-    for place, there in where:  # what can fail comes first
+    where: list[Place] = [(module, name), *twins_of(module, name, hook)]
+    for place, there in where[1:]:  # what can fail comes first
         own_parameter(place, there)
         refuse_assigned(place, there, record_of(find_hook(place, there)[1]))
     with unchanged_on_error(where):
         for place, there in where:
             key, hook = find_hook(place, there)
-            orig, mask = own_parameter(place, there), mask_of(place, there)
             hook.remove(place)
-            note_removed(orig, mask)  # torch's hook does not
             place._forward_pre_hooks.pop(key)
     return module
 
@@ -222,7 +220,7 @@ def undo(module: M, name: str) -> M:
         raise ValueError(
             f"Parameter '{name}' of module {module} has to be pruned before pruning can be undone"
         )
-    where: list[Place] = [(module, name), *twins_of(module, name)]
+    where: list[Place] = [(module, name), *twins_of(module, name, hook)]
     with unchanged_on_error(where):
         for place in where:
             _undo_at(*place)
@@ -248,7 +246,7 @@ def _undo_at(module: nn.Module, name: str) -> None:
     kept = earlier[0] if len(earlier) == 1 else PruningContainer(*earlier)
     if isinstance(kept, BasePruningMethod):  # torch's hooks keep no record
         kept.record = dataclasses.replace(record, before=None)
-    install(kept, module, name, mask)
+    install(kept, module, name, mask, key, hook)
 
 
 def is_pruned(module: nn.Module) -> bool:

@@ -107,7 +107,7 @@ class BasePruningMethod(ABC):
     def apply_mask(self, module: nn.Module) -> Tensor:
         """Return the original tensor under the mask, same shape and dtype as the original."""
         name = self._tensor_name
-        return masked(getattr(module, name + "_orig"), getattr(module, name + "_mask"))
+        return masked(places.original(module, name), places.mask_of(module, name))
 
     @classmethod
     def apply(
@@ -337,7 +337,7 @@ def mask_for(
     """Compute, without touching ``module``, the mask that ``method`` leads to."""
     method._tensor_name = name
     _, hook = places.find_hook(module, name)
-    orig = places.to_prune(module, name)
+    orig = places.to_prune(module, name, pruned=hook is not None)
     check_scores(importance_scores, orig, module, name)
     if hook is None:
         scores = orig if importance_scores is None else importance_scores
@@ -392,21 +392,26 @@ def put_on(method: BasePruningMethod, where: Sequence[Place], mask: Tensor) -> B
     Raises:
         Exception: whatever the technique's own ``apply_mask`` or the module raises.
     """
-    where = list(dict.fromkeys([*where, *(twin for place in where for twin in twins_of(*place))]))
+    twins = [twin for place in where for twin in twins_of(*place, places.find_hook(*place)[1])]
+    where = list(dict.fromkeys([*where, *twins]))
     with places.unchanged_on_error(where):
         hooks: list[BasePruningMethod] = []
         for place in where:  # each has a hook and a mask of its own
             first = not hooks
-            hooks.append(_joined(method if first else copy.copy(method), *place, mask.dtype))
-            install(hooks[-1], *place, mask.detach() if first else mask.detach().clone())
+            key, old = places.find_hook(*place)
+            hooks.append(_joined(method if first else copy.copy(method), old, *place, mask.dtype))
+            install(hooks[-1], *place, mask.detach() if first else mask.detach().clone(), key, old)
     return hooks[0]
 
 
 def _joined(
-    method: BasePruningMethod, module: nn.Module, name: str, dtype: torch.dtype
+    method: BasePruningMethod,
+    hook: BasePruningMethod | None,
+    module: nn.Module,
+    name: str,
+    dtype: torch.dtype,
 ) -> BasePruningMethod:
-    """Return the hook to install: ``method``, or a container of it and what was there."""
-    _, hook = places.find_hook(module, name)
+    """Return the hook to install: ``method``, or a container of it and the ``hook`` there."""
     method._tensor_name = name
     if hook is None:
         known = (getattr(h, "record", None) for h in module._forward_pre_hooks.values())
@@ -424,15 +429,22 @@ def record_of(hook: BasePruningMethod) -> Record:
     return Record() if record is None else record
 
 
-def install(hook: BasePruningMethod, module: nn.Module, name: str, mask: Tensor) -> None:
+def install(
+    hook: BasePruningMethod,
+    module: nn.Module,
+    name: str,
+    mask: Tensor,
+    key: int | None,
+    old: BasePruningMethod | None,
+) -> None:
     """Put hook, mask and masked weight into the module.
 
     Args:
-        hook: takes the place of the one that is there.
+        hook: to install.
         module, name: where.
         mask: shape of the parameter.
+        key, old: the hook that it takes the place of (``find_hook``), or two Nones.
     """
-    key, old = places.find_hook(module, name)
     if old is not None:
         places.refuse_assigned(module, name, record_of(old))
     places.put_mask(module, name, mask)
@@ -442,23 +454,21 @@ def install(hook: BasePruningMethod, module: nn.Module, name: str, mask: Tensor)
         module._forward_pre_hooks[key] = hook
     if isinstance(hook, BasePruningMethod) and hook.record is not None:
         hook.record.module, hook.record.shown = weakref.ref(module), Shown()
-    refresh(module, name)
+    refresh(hook, module, name)
 
 
-def refresh(module: nn.Module, name: str) -> None:
+def refresh(hook: BasePruningMethod, module: nn.Module, name: str) -> None:
     """Show the masked weight of the values as they are now."""
-    _, hook = places.find_hook(module, name)
     places.show(module, name, hook.apply_mask(module), getattr(hook, "record", None))
 
 
-def twins_of(module: nn.Module, name: str) -> list[Place]:
+def twins_of(module: nn.Module, name: str, hook: BasePruningMethod | None) -> list[Place]:
     """Return the other places that are tied to this one and still hold the same Parameter.
 
     Raises:
         ValueError: it was tied before it went through a file, which keeps no tie.
     """
-    _, hook = places.find_hook(module, name)
-    tie = record_of(hook).tie if hook is not None else None
+    tie = None if hook is None else record_of(hook).tie
     if tie is None:
         return []
     living = tie.living()

@@ -33,7 +33,8 @@ def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
     found = [
         (key, hook)
         for key, hook in module._forward_pre_hooks.items()
-        if isinstance(hook, torch_prune.BasePruningMethod) and hook._tensor_name == name
+        if getattr(hook, "_tensor_name", None) == name
+        and isinstance(hook, torch_prune.BasePruningMethod)
     ]
     if len(found) > 1:
         raise AssertionError(
@@ -52,8 +53,12 @@ def pruned_names(module: nn.Module) -> list[str]:
     ]
 
 
-def to_prune(module: nn.Module, name: str) -> Tensor:
-    """Return the values that a mask would be put on, those of a pruned parameter or a clean one.
+def to_prune(module: nn.Module, name: str, pruned: bool) -> Tensor:
+    """Return the values that a mask would be put on.
+
+    Args:
+        module, name: where.
+        pruned: whether ``name`` is pruned already.
 
     Raises:
         AttributeError: the module has no such parameter.
@@ -61,11 +66,11 @@ def to_prune(module: nn.Module, name: str) -> Tensor:
         ValueError: it is not initialised yet, parametrized, or not what can be meant.
         KeyError: the name of the mask is taken.
     """
-    if name in pruned_names(module):
+    if pruned:
         return original(module, name)
     parameter = module._parameters.get(name)
     base = name.removesuffix("_orig")
-    if parameter is None or (base != name and base in pruned_names(module)):
+    if parameter is None or (base is not name and base in pruned_names(module)):
         raise _why_not(module, name)
     kind = type(module).__name__
     if isinstance(parameter, UninitializedParameter):
@@ -90,19 +95,21 @@ def own_parameter(module: nn.Module, name: str) -> nn.Parameter:
     Raises:
         ValueError: it has been parametrized since.
     """
+    orig = module._parameters.get(name + "_orig")
+    if orig is not None:
+        return orig
     if parametrize.is_parametrized(module, name + "_orig"):
         raise ValueError(
             f"'{name}_orig' of {type(module).__name__} is parametrized: call torch.nn.utils."
             f"parametrize.remove_parametrizations(module, '{name}_orig') first"
         )
-    orig: nn.Parameter = getattr(module, name + "_orig")
-    return orig
+    raise AttributeError(f"{type(module).__name__} has lost its parameter '{name}_orig'")
 
 
 def mask_of(module: nn.Module, name: str) -> Tensor:
     """Return the mask of the pruned parameter ``name``."""
-    mask: Tensor = getattr(module, name + "_mask")
-    return mask
+    mask: Tensor | None = module._buffers.get(name + "_mask")
+    return getattr(module, name + "_mask") if mask is None else mask
 
 
 def own_masks(module: nn.Module) -> dict[nn.Parameter, Tensor]:

@@ -32,7 +32,7 @@ def positions(scores: Tensor) -> Tensor:
     >>> positions(torch.tensor([0.3, -0.1, 0.2, 0.1]))
     tensor([3, 0, 2, 1])
     """
-    queue = _queue(scores.detach().abs())
+    queue = _queue(scores.detach().abs().reshape(-1))
     places = torch.empty_like(queue)
     places[queue] = torch.arange(queue.numel(), device=queue.device)
     return places.view(scores.shape)
@@ -61,7 +61,7 @@ def keep_largest(scores: Sequence[Tensor], k: int) -> list[Tensor]:
     magnitudes = flat[0] if len(flat) == 1 else torch.cat(flat)
     mask = torch.ones_like(magnitudes)
     if k:  # or there is no need to rank
-        mask[_queue(magnitudes)[:k]] = 0
+        mask.index_fill_(0, _queue(magnitudes)[:k], 0)
     if len(scores) == 1:
         return [mask.view(scores[0].shape)]
     # Cloned, or each mask would keep the memory of all of them alive.
@@ -71,4 +71,4 @@ def keep_largest(scores: Sequence[Tensor], k: int) -> list[Tensor]:
 def _queue(magnitudes: Tensor) -> Tensor:
     """Flat indices in the order in which entries go."""
     # Equal ones keep their order in a stable sort: the lowest index goes first.
-    return magnitudes.reshape(-1).sort(stable=True).indices
+    return magnitudes.sort(stable=True)[1]

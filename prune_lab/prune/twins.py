@@ -68,7 +68,7 @@ def prune_twins(model: nn.Module) -> list[str]:
     groups = list(_tied_and_pruned(model))
     clean = [twin for group in groups for twin in group if twin.hook is None]
     for twin in clean:
-        places.to_prune(twin.module, twin.name)
+        places.to_prune(twin.module, twin.name, pruned=False)
     everywhere = [(twin.module, twin.name) for group in groups for twin in group]
     with places.unchanged_on_error(everywhere):
         for group in groups:
@@ -128,7 +128,8 @@ def _tie(group: list[_Twin]) -> None:
         hook.record = dataclasses.replace(record, tie=tie)
         tie.places.append((weakref.ref(twin.module), twin.name))
         own = mask.clone() if twin.hook is None else places.mask_of(twin.module, twin.name)
-        install(hook, twin.module, twin.name, own)
+        key, old = places.find_hook(twin.module, twin.name)
+        install(hook, twin.module, twin.name, own, key, old)
 
 
 def _copied(hook: BasePruningMethod, name: str) -> BasePruningMethod:
