@@ -11,16 +11,13 @@ from prune_lab.prune import large
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run twice what runs on our engine; torch's has no sizes."""
-    if "test_torch" not in metafunc.definition.nodeid:
-        metafunc.fixturenames.append("size")
+    if metafunc.function.__name__ != "test_torch":
         metafunc.parametrize("size", ["small", "large"], indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the threshold at infinity or at 0, and the pieces at a few entries."""
-    if request.param == "small":
-        monkeypatch.setattr(large, "FROM", math.inf)
-    else:
-        monkeypatch.setattr(large, "FROM", 0)
-        monkeypatch.setattr(large, "_PIECE", 7)
+    is_large = getattr(request, "param", "small") == "large"
+    monkeypatch.setattr(large, "FROM", 0 if is_large else math.inf)
+    monkeypatch.setattr(large, "_PIECE", 7)
