@@ -15,10 +15,27 @@ from torch.nn.utils import prune as torch_prune
 
 from prune_lab import prune
 from tests.engine.defects import DEFECTS, Check, works
+from tests.engine.faults import FAULTS
 from tests.engine.features import FEATURES
 
 PAGE = Path(__file__).parent / "engine.md"
 RESULTS = Path(__file__).parent.parent / "tests" / "benchmarks" / "results"
+
+
+LIMITS = """
+What neither engine can do, and what to do instead:
+
+* `quantize_dynamic` reads weights without a forward pass: call `remove` first.
+* Averages of the weights (EMA, SWA) made before pruning: pruning changes the order of the
+  parameters, so make them anew afterwards.
+* Ranks of a distributed job that prune after wrapping, each with its own seed, get different
+  masks: prune before wrapping, or set one seed.
+* `reset_parameters()` and other writes into a pruned layer's `weight` are gone at the next
+  forward pass: write to `weight_orig`.
+* A model that has run with gradients cannot be sent to another process by `ForkingPickler`:
+  run it once under `torch.no_grad()`.
+* Inside `cached()`, writes through `.data` are not seen: torch gives them no version.
+"""
 
 
 def page() -> str:
@@ -36,6 +53,21 @@ def page() -> str:
         "|---|---|---|",
         *(_row(f"{d.number}. {d.title}", d.check) for d in DEFECTS),
         "",
+        "Of defect 11, this is what became: torch leaves a tied parameter's other places unpruned, "
+        "and so does a call of ours, because nobody can know who else holds a tensor. "
+        "`prune_twins(model)` prunes them all, in that model and from then on.",
+        "",
+        "## What is never wrong in silence",
+        "",
+        "Each row is a program in `tests/engine/faults.py`: what libraries, threads, copies and "
+        "other people's references do to a pruned model. It gives the right result, or a sentence "
+        "that says what to do.",
+        "",
+        "| | torch | ours |",
+        "|---|---|---|",
+        *(_row(f.title, f.check) for f in FAULTS),
+        "",
+        LIMITS,
         "## What it can do",
         "",
         "Each row is a program in `tests/engine/features.py`.",

@@ -3,11 +3,14 @@
 Swap ``import torch.nn.utils.prune as prune`` for ``from prune_lab import prune``: same functions,
 same masks from the same seed, same checkpoints. A reading order for the curious:
 
-1. ``methods``: the hook that masks a parameter before each forward pass, the heart of it all
-2. ``reparametrization``: ``weight`` becomes ``weight_orig`` and ``weight_mask``, and back
-3. ``techniques``: which entries go first
-4. ``ranking``: how "the k smallest" are found without sorting
-5. ``functions``, ``across``, ``checkpoints``, ``sparsity``: what users call
+1. ``masking``: a weight under its mask, in one function
+2. ``methods``: the hook that masks a parameter before each forward pass, the heart of it all
+3. ``places``: ``weight`` becomes ``weight_orig`` and ``weight_mask``, and back
+4. ``ranking``, ``techniques``: which entries go first
+5. ``functions``, ``across``, ``twins``, ``checkpoints``, ``holding``, ``sparsity``: what users call
+6. ``record``, ``caching``, ``attention``: what undo and ties need to know, and two special cases
+
+``large`` holds fast paths for large tensors; they change nothing but the time, and can be skipped.
 """
 
 from .across import global_structured, global_unstructured
@@ -16,6 +19,7 @@ from .amounts import (
     _validate_pruning_amount,
     _validate_pruning_amount_init,
 )
+from .caching import cached
 from .checkpoints import load_checkpoint, rewind
 from .functions import (
     custom_from_mask,
@@ -29,9 +33,9 @@ from .functions import (
     remove,
     undo,
 )
-from .masking import cached
+from .holding import hold_pruned
 from .methods import BasePruningMethod, PruningContainer
-from .sparsity import hold_pruned, sparsity
+from .sparsity import sparsity
 from .techniques import (
     NM,
     CustomFromMask,
@@ -45,6 +49,7 @@ from .techniques import (
     _validate_structured_pruning,
     pruning_order,
 )
+from .twins import prune_twins
 
 __all__ = [  # noqa: RUF022 (torch's private helpers, which code outside torch uses, come last)
     "NM",
@@ -67,6 +72,7 @@ __all__ = [  # noqa: RUF022 (torch's private helpers, which code outside torch u
     "ln_structured",
     "load_checkpoint",
     "n_m",
+    "prune_twins",
     "pruning_order",
     "random_structured",
     "random_unstructured",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,14 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from .amounts import Amount, _validate_pruning_amount_init, count
-from .functions import undo
 from .masking import masked
-from .methods import BasePruningMethod, put_on, survivors
+from .methods import BasePruningMethod, check_scores, put_on, survivors
+from .places import find_hook, mask_of, to_prune, unchanged_on_error
 from .ranking import keep_largest
-from .reparametrization import check_prunable, find_hook, mask_of
-from .techniques import CustomFromMask, L1Unstructured, LnStructured, _Unstructured
-
-Place = tuple[nn.Module, str]
+from .record import Place
+from .techniques import CustomFromMask, L1Unstructured, LnStructured
 
 
 def global_unstructured(
@@ -28,7 +27,8 @@ def global_unstructured(
     """Prune the entries of several parameters as if they were one tensor.
 
     Follows torch's ``global_unstructured``. A parameter that is listed twice, or held by two of
-    the modules, counts once. Nothing is pruned if anything fails.
+    the modules, counts once and is pruned in all the places that are listed. Nothing is pruned if
+    anything fails.
 
     Args:
         parameters: pairs of a module and a parameter's name; any iterable.
@@ -50,13 +50,12 @@ def global_unstructured(
     """
     chosen = _Chosen("global_unstructured()", parameters, importance_scores)
     method = pruning_method(**kwargs)
-    method._tensor_name = "temp"
     if method.PRUNING_TYPE != "unstructured":
         raise TypeError(
             'Only "unstructured" PRUNING_TYPE supported for '
             f"the `pruning_method`. Found method {pruning_method} of type {method.PRUNING_TYPE}"
         )
-    left = [survivors(method, mask) if mask is not None else ... for mask in chosen.masks]
+    left = chosen.left_for(method)
     scores = [score[part] for score, part in zip(chosen.scores, left, strict=True)]
     if isinstance(method, L1Unstructured) and _computes_its_mask(method):
         kept = keep_largest(scores, count(method.amount, sum(s.numel() for s in scores)))
@@ -66,14 +65,7 @@ def global_unstructured(
         pieces = vector.split([score.numel() for score in scores])
         # Cloned, or each layer's mask would keep the whole network's alive.
         kept = [piece.view(s.shape).clone() for piece, s in zip(pieces, scores, strict=True)]
-    masks = []
-    for orig, old, part, new in zip(chosen.origs, chosen.masks, left, kept, strict=True):
-        if old is None:
-            masks.append(new.to(orig.dtype))
-        else:
-            masks.append(old.to(orig.dtype, copy=True))
-            masks[-1][part] = new.to(orig.dtype)
-    chosen.prune(masks)
+    chosen.prune(left, kept)
 
 
 def global_structured(
@@ -110,21 +102,13 @@ def global_structured(
     if isinstance(n, str) or not n > 0:
         raise ValueError(f"n={n} should be a positive number or inf")
     technique = LnStructured(0, n, dim)
-    left, norms = [], []
-    for score, mask in zip(chosen.scores, chosen.masks, strict=True):
-        channels = technique.units(score)
-        part = survivors(technique, mask) if mask is not None else (...,)
+    left, norms = chosen.left_for(technique), []
+    for score, part in zip(chosen.scores, left, strict=True):
         norm = technique.importance(score[part])
-        norms.append(norm / (score.numel() / channels) ** (1 / n))
-        left.append(part)
+        norms.append(norm / (score.numel() / technique.units(score)) ** (1 / n))
     kept = keep_largest(norms, count(amount, sum(norm.numel() for norm in norms)))
-    masks = []
-    parts = zip(chosen.origs, chosen.masks, left, kept, strict=True)
-    for orig, old, part, channel_mask in parts:
-        mask = torch.ones_like(orig) if old is None else old.to(orig.dtype, copy=True)
-        mask[part] *= technique._spread(channel_mask.to(mask.dtype), mask[part])
-        masks.append(mask)
-    chosen.prune(masks)
+    parts = zip(chosen.scores, left, kept, strict=True)
+    chosen.prune(left, [technique.spread(channels, score[part]) for score, part, channels in parts])
 
 
 class _Chosen:
@@ -141,49 +125,50 @@ class _Chosen:
         if importance_scores is not None and not isinstance(importance_scores, Mapping):
             raise TypeError(f"{caller}: importance_scores must be of type dict")
         given = importance_scores or {}
-        self.places: list[Place] = []
-        self.origs: list[Tensor] = []
         self.scores: list[Tensor] = []
-        self.masks: list[Tensor | None] = []
-        seen = set()
+        self._origs: list[Tensor] = []
+        self._masks: list[Tensor | None] = []
+        self._places: dict[int, list[Place]] = {}  # by the identity of their parameter
         for place in parameters:
             module, name = _checked_pair(caller, place)
             _, hook = find_hook(module, name)
-            orig = check_prunable(module, name, pruned=hook is not None)
-            if id(orig) in seen:
-                continue
-            seen.add(id(orig))
+            orig = to_prune(module, name, pruned=hook is not None)
             mask = mask_of(module, name) if hook is not None else None
+            places = self._places.setdefault(id(orig), [])
+            if places:
+                _refuse_other_mask(mask, self._masks[list(self._places).index(id(orig))], place)
+                places.append((module, name))
+                continue
+            places.append((module, name))
             score = given.get((module, name), orig if mask is None else masked(orig, mask))
-            if score.shape != orig.shape:
-                raise AssertionError(
-                    f"importance_scores should have the same shape as parameter {name} of "
-                    f"{module}, got {score.shape} vs {orig.shape}"
-                )
-            self.places.append((module, name))
-            self.origs.append(orig.detach())
+            check_scores(score, orig, module, name)
+            self._origs.append(orig.detach())
             self.scores.append(score.detach())
-            self.masks.append(mask)
-        if not self.places:
+            self._masks.append(mask)
+        if not self._places:
             raise ValueError(f"{caller}: parameters is empty; there is nothing to prune")
         kinds = {score.dtype for score in self.scores}
         if len(kinds) > 1:  # rank them in one dtype that holds all their values
-            common = next(iter(kinds))
-            for kind in kinds:
-                common = torch.promote_types(common, kind)
+            common = functools.reduce(torch.promote_types, kinds)
             self.scores = [score.to(common) for score in self.scores]
 
-    def prune(self, masks: list[Tensor]) -> None:
-        """Put the masks on, all or none."""
-        for done, (module, name) in enumerate(self.places):
-            method = CustomFromMask(masks[done])
-            method.mask = None  # the module's buffer will hold it
-            try:
-                put_on(method, module, name, masks[done])
-            except Exception:
-                for earlier in self.places[:done]:
-                    undo(*earlier)
-                raise
+    def left_for(self, technique: BasePruningMethod) -> list[Any]:
+        """Return, for each parameter, the index of what ``technique`` still has to look at."""
+        return [... if mask is None else survivors(technique, mask) for mask in self._masks]
+
+    def prune(self, left: list[Any], kept: list[Tensor]) -> None:
+        """Prune all, or none, by the masks ``kept`` of what was ``left``."""
+        groups = list(self._places.values())
+        with unchanged_on_error([place for places in groups for place in places]):
+            for orig, old, part, new, places in zip(
+                self._origs, self._masks, left, kept, groups, strict=True
+            ):
+                if old is None:
+                    mask = new.to(orig.dtype)
+                else:
+                    mask = old.to(orig.dtype, copy=True)
+                    mask[part] *= new.to(orig.dtype)
+                put_on(CustomFromMask(None), places, mask)  # the module's buffer holds it
 
 
 def _checked_pair(caller: str, place: object) -> Place:
@@ -196,7 +181,18 @@ def _checked_pair(caller: str, place: object) -> Place:
     )
 
 
-def _computes_its_mask(method: _Unstructured) -> bool:
+def _refuse_other_mask(mask: Tensor | None, other: Tensor | None, place: Place) -> None:
+    """Refuse two places of one parameter that are not pruned alike: which would count?"""
+    if (mask is None) != (other is None) or (
+        mask is not None and other is not None and not torch.equal(mask, other)
+    ):
+        raise ValueError(
+            f"'{place[1]}' of {type(place[0]).__name__} is tied to another of the parameters, but "
+            "the two are not pruned alike: call prune.prune_twins(model) first, or undo one of them"
+        )
+
+
+def _computes_its_mask(method: L1Unstructured) -> bool:
     """Tell whether a subclass has left mask and importance as they are."""
     return (
         type(method).compute_mask is L1Unstructured.compute_mask

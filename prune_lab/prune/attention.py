@@ -8,27 +8,23 @@ becomes a :class:`PrunedOutProjection`, which puts the mask on at every read.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
-
-from .masking import masked
+from torch.nn.utils import prune as torch_prune
 
 
 def _masked_when_read(name: str) -> property:
     def read(module: nn.Module) -> Tensor | None:
         if name in module._parameters:
             return module._parameters[name]
-        orig = module._parameters.get(name + "_orig")
-        if orig is None:
-            raise AttributeError(f"'{type(module).__name__}' object has no attribute '{name}'")
-        mask = module._buffers[name + "_mask"]
-        assert mask is not None
-        return masked(orig, mask)
+        for hook in module._forward_pre_hooks.values():
+            if isinstance(hook, torch_prune.BasePruningMethod) and hook._tensor_name == name:
+                return hook.apply_mask(module)
+        raise AttributeError(f"'{type(module).__name__}' object has no attribute '{name}'")
 
-    def write(module: nn.Module, value: Tensor) -> None:
-        """Ignore what the hook computed: the next read computes it anew."""
-
-    return property(read, write)
+    return property(read)
 
 
 class PrunedOutProjection(NonDynamicallyQuantizableLinear):
@@ -36,6 +32,19 @@ class PrunedOutProjection(NonDynamicallyQuantizableLinear):
 
     weight = _masked_when_read("weight")
     bias = _masked_when_read("bias")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse a new weight, which nobody would read.
+
+        Raises:
+            ValueError: ``name`` is pruned.
+        """
+        if name in ("weight", "bias") and name + "_orig" in self._parameters:
+            raise ValueError(
+                f"'{name}' of an attention's out_proj is pruned: change the values under the mask "
+                f"('{name}_orig'), or call prune.remove(out_proj, '{name}') before you set it"
+            )
+        super().__setattr__(name, value)
 
 
 def mask_when_read(module: nn.Module) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.parameter import is_lazy
 
-from . import history
 from .functions import custom_from_mask
-from .masking import masked
-from .reparametrization import find_hook, mask_of, pruned_names
+from .methods import record_of, refresh
+from .places import find_hook, mask_of, pruned_names, unchanged_on_error
 
 
-def load_checkpoint(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
+def load_checkpoint(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
     """Load a checkpoint whichever of the two, model or checkpoint, is pruned.
 
     ``load_state_dict`` accepts only the keys that the model has now. This call brings the two
@@ -23,11 +27,15 @@ def load_checkpoint(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
       mask, also if it was clean; a mask that the model has is replaced;
     * clean in the checkpoint (``weight``): the values are loaded; a mask that the model has stays.
 
+    Then torch's ``load_state_dict`` loads into the model's own tensors. A model on the meta device
+    has none yet; it gets copies of the checkpoint's.
+
     Args:
         model: the same architecture, pruned or clean, by this engine or by torch's.
         state_dict: of the same architecture, pruned or clean, by this engine or by torch's.
 
     Raises:
+        TypeError: not a module and a state dict.
         RuntimeError: keys or shapes do not fit; the model is as it was.
 
     >>> pruned = nn.Linear(2, 1)
@@ -37,11 +45,10 @@ def load_checkpoint(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
     >>> torch.equal(clean.weight, pruned.weight), clean.weight_mask
     (True, tensor([[1., 0.]]))
     """
-    masks = {key.removesuffix("_mask"): state_dict[key] for key in _masks_in(state_dict)}
-    _load(model, state_dict, masks)
+    _load(model, state_dict, with_masks=True)
 
 
-def rewind(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
+def rewind(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
     """Put earlier values back under the masks that the model has now.
 
     This is what a lottery ticket needs: prune the trained model, then rewind it to the values it
@@ -53,6 +60,7 @@ def rewind(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
             masks are ignored.
 
     Raises:
+        TypeError: not a module and a state dict.
         RuntimeError: keys or shapes do not fit; the model is as it was.
 
     >>> import copy
@@ -64,65 +72,82 @@ def rewind(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
     >>> torch.equal(layer.weight, start["weight"] * torch.eye(2))
     True
     """
-    _load(model, state_dict, masks={})
+    _load(model, state_dict, with_masks=False)
 
 
-def _load(model: nn.Module, state_dict: Mapping[str, Tensor], masks: dict[str, Tensor]) -> None:
-    values = {key: value for key, value in state_dict.items() if key not in _masks_in(state_dict)}
-    values = {_clean(key, state_dict): value for key, value in values.items()}
-    own = model.state_dict()
-    targets = {_clean(key, own): key for key in own if key not in _masks_in(own)}
-    _check_fit(model, targets, own, values, masks)
-    for key, mask in masks.items():
-        path, _, name = key.rpartition(".")
-        module = model.get_submodule(path)
-        if name in pruned_names(module):
-            mask_of(module, name).copy_(mask)
-            _, hook = find_hook(module, name)
-            assert hook is not None
-            history.forget(hook)
-        else:
-            custom_from_mask(module, name, mask.to(own[targets[key]].device))
-    own = model.state_dict()
-    with torch.no_grad():
-        for key in own:
-            if key not in _masks_in(own):
-                own[key].copy_(values[_clean(key, own)])
-    for module in model.modules():
-        for name in pruned_names(module):
-            setattr(module, name, masked(getattr(module, name + "_orig"), mask_of(module, name)))
-
-
-def _check_fit(
-    model: nn.Module,
-    targets: Mapping[str, str],
-    own: Mapping[str, Tensor],
-    values: Mapping[str, Tensor],
-    masks: Mapping[str, Tensor],
-) -> None:
-    """Refuse before anything is changed, in the manner of ``load_state_dict``."""
-    wrong = [f"missing: {key}" for key in targets if key not in values]
-    wrong += [f"unexpected: {key}" for key in values if key not in targets]
-    wrong += [
-        f"{key}: shape {tuple(tensor.shape)} in the checkpoint, "
-        f"{tuple(own[targets[key]].shape)} in the model"
-        for tensors in (values, masks)
-        for key, tensor in tensors.items()
-        if key in targets and tensor.shape != own[targets[key]].shape
+def _load(model: nn.Module, state_dict: Mapping[str, Any], with_masks: bool) -> None:
+    """Bring model and checkpoint together, then let torch load: all or nothing."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model should be a torch.nn.Module, not {type(model).__name__}")
+    if not isinstance(state_dict, Mapping):
+        hint = ": pass its state_dict()" if isinstance(state_dict, nn.Module) else ""
+        raise TypeError(f"state_dict should be a mapping, not {type(state_dict).__name__}{hint}")
+    where = [
+        (path + "." if path else "", module, key.removesuffix("_orig"))
+        for path, module in model.named_modules()
+        for key in module._parameters
     ]
-    if wrong:
-        raise RuntimeError(
-            f"the checkpoint does not fit {type(model).__name__}: " + "; ".join(wrong)
-        )
+    values = OrderedDict(state_dict)
+    values._metadata = getattr(state_dict, "_metadata", {})  # type: ignore[attr-defined]
+    with unchanged_on_error([(module, name) for _, module, name in where]), _own_values(model):
+        for prefix, module, name in where:
+            _bring_together(values, prefix + name, module, name, with_masks)
+        is_meta = [tensor.is_meta for tensor in (*model.parameters(), *model.buffers())]
+        if any(is_meta) and not all(is_meta):
+            raise RuntimeError(
+                f"a part of this {type(model).__name__} is on the meta device and has no values "
+                "to load into: call model.to_empty(device=...) on it first"
+            )
+        model.load_state_dict(values, strict=True, assign=any(is_meta))
+        for module, name in {(m, n): None for _, m, n in where if n in pruned_names(m)}:
+            refresh(find_hook(module, name)[1], module, name)
 
 
-def _masks_in(state_dict: Mapping[str, Tensor]) -> set[str]:
-    return {key[: -len("_orig")] + "_mask" for key in state_dict if key.endswith("_orig")} & set(
-        state_dict
-    )
+def _bring_together(
+    values: dict[str, Any], key: str, module: nn.Module, name: str, with_masks: bool
+) -> None:
+    """Give one parameter the same names in checkpoint and model, and the mask that counts."""
+    pruned_there = key + "_orig" in values and key + "_mask" in values
+    pruned_here = name in pruned_names(module)
+    if pruned_there and pruned_here:
+        if with_masks:
+            _, hook = find_hook(module, name)
+            record_of(hook).before = None  # undo knows nothing of this mask
+        else:
+            values[key + "_mask"] = mask_of(module, name)
+    elif pruned_there and name in module._parameters:
+        if with_masks:
+            mask, own = values[key + "_mask"], getattr(module, name)
+            if mask.shape != own.shape:
+                raise RuntimeError(
+                    f"size mismatch for {key}_mask: {tuple(mask.shape)} in the checkpoint, "
+                    f"{tuple(own.shape)} in the model"
+                )
+            custom_from_mask(module, name, mask.to(own.device))
+        else:
+            values[key] = values.pop(key + "_orig")
+            del values[key + "_mask"]
+    elif pruned_here and key in values:
+        values[key + "_orig"] = values.pop(key)
+        values[key + "_mask"] = mask_of(module, name)
 
 
-def _clean(key: str, state_dict: Mapping[str, Tensor]) -> str:
-    """Return the key that an unpruned model uses: ``weight`` for ``weight_orig``."""
-    clean = key.removesuffix("_orig")
-    return clean if clean + "_mask" in state_dict else key
+@contextmanager
+def _own_values(model: nn.Module) -> Iterator[None]:
+    """Give the model's tensors the values back that they have now if the block raises."""
+    tensors = [t for t in (*model.parameters(), *model.buffers()) if not is_lazy(t)]
+    values = [tensor.detach().clone() for tensor in tensors]
+    extra = [
+        (module, copy.deepcopy(module.get_extra_state()))
+        for module in model.modules()
+        if type(module).get_extra_state is not nn.Module.get_extra_state
+    ]
+    try:
+        yield
+    except BaseException:
+        with torch.no_grad():
+            for tensor, value in zip(tensors, values, strict=True):
+                tensor.copy_(value)
+        for module, state in extra:
+            module.set_extra_state(state)
+        raise

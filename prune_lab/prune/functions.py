@@ -6,17 +6,32 @@ raised, and that a failed call changes nothing, stands at :meth:`BasePruningMeth
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 from typing import TypeVar
 
 from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
-from . import history, tied
 from .amounts import Amount
-from .masking import masked
-from .methods import PruningContainer, methods_of
-from .reparametrization import find_hook, install, release
+from .holding import note_undone
+from .methods import (
+    BasePruningMethod,
+    PruningContainer,
+    install,
+    methods_of,
+    record_of,
+    twins_of,
+)
+from .places import (
+    back_in_order,
+    find_hook,
+    mask_of,
+    own_parameter,
+    refuse_assigned,
+    release,
+    unchanged_on_error,
+)
+from .record import Place
 from .techniques import (
     NM,
     CustomFromMask,
@@ -158,6 +173,7 @@ def remove(module: M, name: str) -> M:
     """Make the pruning of ``name`` permanent: the zeros stay, hook and mask go (torch's name).
 
     Nothing is undone (:func:`undo` does that) and nothing gets smaller: the zeros are stored.
+    Places that ``prune_twins`` has tied to this one follow.
 
     Raises:
         ValueError: ``name`` is not pruned.
@@ -166,21 +182,29 @@ def remove(module: M, name: str) -> M:
     >>> int((layer.weight == 0).sum()), [name for name, _ in layer.named_parameters()]
     (3, ['bias', 'weight'])
     """
-    key, hook = find_hook(module, name)
-    if hook is None or key is None:
+    _, hook = find_hook(module, name)
+    if hook is None:
         raise ValueError(
             f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed"
         )
-    hook.remove(module)
-    del module._forward_pre_hooks[key]
+    where: list[Place] = [(module, name), *twins_of(module, name, hook)]
+    for place, there in where[1:]:  # what can fail comes first
+        own_parameter(place, there)
+        refuse_assigned(place, there, record_of(find_hook(place, there)[1]))
+    with unchanged_on_error(where):
+        for place, there in where:
+            key, hook = find_hook(place, there)
+            hook.remove(place)
+            place._forward_pre_hooks.pop(key)
     return module
 
 
 def undo(module: M, name: str) -> M:
     """Drop the last prune of ``name``: what it took comes back with the value it had.
 
-    A first prune is undone whole: Parameter, name and hooks are as they were. Of several prunes
-    the last one can be undone, then, if only one is left, that one too. Tied twins follow.
+    A first prune is undone whole: Parameter, name, hooks and the order of the parameters are as
+    they were, so that an optimizer's state of before fits again. Of several prunes the last one
+    can be undone, then, if only one is left, that one too.
 
     Raises:
         ValueError: ``name`` is not pruned, or the mask before the last prune is not known (it
@@ -191,34 +215,38 @@ def undo(module: M, name: str) -> M:
     >>> undo(l1_unstructured(layer, "weight", amount=3), "weight").weight is before
     True
     """
-    key, hook = find_hook(module, name)
-    if hook is None or key is None:
+    _, hook = find_hook(module, name)
+    if hook is None:
         raise ValueError(
             f"Parameter '{name}' of module {module} has to be pruned before pruning can be undone"
         )
-    earlier = methods_of(hook)[:-1]
-    before = history.recall(hook, getattr(module, name + "_orig")) if earlier else None
-    if earlier and before is None:
+    where: list[Place] = [(module, name), *twins_of(module, name, hook)]
+    with unchanged_on_error(where):
+        for place in where:
+            _undo_at(*place)
+    return module
+
+
+def _undo_at(module: nn.Module, name: str) -> None:
+    key, hook = find_hook(module, name)
+    refuse_assigned(module, name, record_of(hook))
+    record, earlier = record_of(hook), methods_of(hook)[:-1]
+    if not earlier:
+        note_undone(own_parameter(module, name))
+        release(module, name)
+        module._forward_pre_hooks.pop(key)
+        back_in_order(module, name, record.order)
+        return
+    if record.before is None:
         raise ValueError(
             f"the mask of '{name}' before its last prune is not known any more: "
             "only one prune is remembered, and none in a file"
         )
-    places: list[tuple[nn.Module, str]] = [*tied.twins(module, name, hook)]
-    places.append((module, name))
-    for place, name_there in places:
-        key, hook = find_hook(place, name_there)
-        if hook is None or key is None:  # `remove` has been called on the twin
-            continue
-        if before is None:
-            release(place, name_there)
-            del place._forward_pre_hooks[key]
-        else:
-            kept = copy.copy(earlier[0]) if len(earlier) == 1 else PruningContainer(*earlier)
-            tied.remember(kept, [p for p in places if p != (place, name_there)])
-            orig = place._parameters[name_there + "_orig"]
-            assert orig is not None
-            install(kept, place, name_there, key, before, masked(orig, before))
-    return module
+    mask = record.before.restored(like=mask_of(module, name))
+    kept = earlier[0] if len(earlier) == 1 else PruningContainer(*earlier)
+    if isinstance(kept, BasePruningMethod):  # torch's hooks keep no record
+        kept.record = dataclasses.replace(record, before=None)
+    install(kept, module, name, mask, key, hook)
 
 
 def is_pruned(module: nn.Module) -> bool:

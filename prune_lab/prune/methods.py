@@ -9,15 +9,18 @@ Pruning a parameter ``weight`` leaves three tensors in its module:
 ========================  =====================================================
 
 The pruning method stays in the module as a forward pre-hook: before every call of the module it
-computes ``weight`` anew, so that what the optimizer did to ``weight_orig`` is seen.
+computes ``weight`` anew, so that what the optimizer did to ``weight_orig`` is seen. It is a new
+tensor each time: whoever has kept the last one finds its numbers unchanged.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from types import NoneType
 from typing import Any
 
 import torch
@@ -25,11 +28,11 @@ from torch import Tensor, nn
 from torch._C import _are_functorch_transforms_active as transforms_active
 from torch.nn.utils import prune as torch_prune
 
-from . import history, tied
-from .masking import is_done, masked, overwritten
-from .reparametrization import check_prunable, find_hook, install, mask_of, release, show
-
-_OF_THIS_PROCESS = ("_module", history.RECORD, tied.RECORD)
+from . import holding, places
+from .attention import PrunedOutProjection
+from .caching import kept
+from .masking import masked
+from .record import EarlierMask, Place, Record, Shown
 
 
 class BasePruningMethod(ABC):
@@ -42,6 +45,7 @@ class BasePruningMethod(ABC):
         PRUNING_TYPE: ``"unstructured"``, ``"structured"`` (then ``self.dim`` names the dimension
             of the channels) or ``"global"``: which part of an already pruned tensor
             :meth:`compute_mask` gets to see (:class:`PruningContainer`).
+        record: what the hook knows beside its technique; None until it is put on.
 
     >>> from prune_lab import prune
     >>> class EverySecond(prune.BasePruningMethod):
@@ -58,8 +62,7 @@ class BasePruningMethod(ABC):
 
     PRUNING_TYPE: str
     _tensor_name: str
-    # The hook's module, for copying (see __deepcopy__). Weak, or the two would keep each other.
-    _module: weakref.ref[nn.Module] | None = None
+    record: Record | None = None
 
     @abstractmethod
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
@@ -73,35 +76,38 @@ class BasePruningMethod(ABC):
             tensor of the same shape; 1 keeps, 0 prunes.
         """
 
-    def _first_mask(self, scores: Tensor, orig: Tensor) -> Tensor:
-        """Return the mask of a parameter that was never pruned before."""
-        ones = torch.ones_like(orig, memory_format=torch.contiguous_format)
-        return self.compute_mask(scores, default_mask=ones)
-
     def __call__(self, module: nn.Module, inputs: object) -> None:
-        """Compute the masked tensor anew; torch calls this before every forward pass."""
-        if is_done(self):
-            return
-        name = self._tensor_name
+        """Compute the masked tensor anew; torch calls this before every forward pass.
+
+        Raises:
+            ValueError: something else has been set in its place.
+        """
+        name, record = self._tensor_name, self.record
         if torch.compiler.is_compiling():
-            # A compiler guards what it reads: it would compile again whenever `weight` differs.
+            # A compiler guards what it reads, and would compile again whenever that differs.
+            if record is not None:
+                record.shown = None
             setattr(module, name, self.apply_mask(module))
             return
-        own_way = type(self).apply_mask is not BasePruningMethod.apply_mask
-        if not own_way and overwritten(module, name):
-            return
+        if record is None:
+            record = self.record = Record()
+        places.refuse_assigned(module, name, record)
+        if record.shown is None:
+            record.module, record.shown = weakref.ref(module), Shown()
         before = module.__dict__.get(name)
-        show(module, name, self.apply_mask(module))
-        if self._module is None:  # the hook comes from a file
-            self._module = weakref.ref(module)
+        if _with_its_own_way(self) is not None:
+            weight = self.apply_mask(module)
+        else:
+            weight = kept(places.original(module, name), places.mask_of(module, name))
+        places.show(module, name, weight, record)
         orig = module._parameters.get(name + "_orig")
-        if transforms_active() or not isinstance(orig, nn.Parameter):
+        if transforms_active() or not isinstance(orig, (nn.Parameter, NoneType)):
             _put_back_after_forward(module, name, before)
 
     def apply_mask(self, module: nn.Module) -> Tensor:
         """Return the original tensor under the mask, same shape and dtype as the original."""
         name = self._tensor_name
-        return masked(getattr(module, name + "_orig"), getattr(module, name + "_mask"))
+        return masked(places.original(module, name), places.mask_of(module, name))
 
     @classmethod
     def apply(
@@ -114,9 +120,9 @@ class BasePruningMethod(ABC):
     ) -> BasePruningMethod:
         """Prune ``module``'s parameter ``name``, from scratch or on top of earlier prunes.
 
-        Everything that can fail happens before the module is touched: after an error, module,
-        parameters, buffers and hooks are as they were. A parameter that other modules hold too
-        (tied weights) is pruned there as well.
+        All or nothing: after an error, module, parameters, buffers and hooks are as they were.
+        Other modules that hold the same parameter are left alone, unless ``prune_twins`` has
+        tied them to this one.
 
         Args:
             module: holds the parameter.
@@ -129,13 +135,14 @@ class BasePruningMethod(ABC):
 
         Raises:
             AttributeError: no such parameter.
-            TypeError: ``name`` is a buffer or None.
-            ValueError: not yet initialised, parametrized, or the technique refuses.
+            TypeError: ``name`` is a buffer or None, or not a name.
+            ValueError: not yet initialised, parametrized, part of a pruned parameter, or the
+                technique refuses.
             AssertionError: the shape of ``importance_scores`` differs.
         """
         method = cls(*args, **kwargs)
-        method._tensor_name = name
-        return put_on(method, module, name, _mask_for(method, module, name, importance_scores))
+        mask = mask_for(method, module, name, importance_scores)
+        return put_on(method, [(module, name)], mask)
 
     def prune(
         self,
@@ -177,18 +184,11 @@ class BasePruningMethod(ABC):
         The Parameter object, its gradient and its place in an optimizer stay. Nothing is undone.
         """
         name = self._tensor_name
-        if type(self).apply_mask is BasePruningMethod.apply_mask:
-            orig, mask = getattr(module, name + "_orig"), getattr(module, name + "_mask")
-            if mask.shape == orig.shape:  # or masking fails, and nothing may have changed
-                module.__dict__.pop(name, None)  # its memory serves the new one
-            weight = masked(orig, mask)
-        else:
-            weight = self.apply_mask(module)
-        release(module, name).data = weight.detach()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is known in this process alone: weak references, the undo record."""
-        return {k: v for k, v in self.__dict__.items() if k not in _OF_THIS_PROCESS}
+        orig, mask = places.own_parameter(module, name), places.mask_of(module, name)
+        places.refuse_assigned(module, name, self.record)
+        orig.data = self.apply_mask(module).detach()
+        holding.note_removed(orig, mask)
+        places.release(module, name)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BasePruningMethod:
         """Copy the hook, and make its module's copy possible.
@@ -196,16 +196,14 @@ class BasePruningMethod(ABC):
         ``weight`` is a result of a computation, which torch refuses to copy. A module copies its
         hooks before its attributes, so the hook lays a copy ready for it.
         """
-        module = self._module() if self._module is not None else None
         copied = type(self).__new__(type(self))
         memo[id(self)] = copied
-        state = {k: v for k, v in self.__dict__.items() if k not in ("_module", tied.RECORD)}
-        copied.__dict__.update(copy.deepcopy(state, memo))
-        if module is not None and id(module) in memo:
-            weight = module.__dict__.get(self._tensor_name)
-            if isinstance(weight, Tensor):
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        if self.record is not None and copied.record is not None:
+            copied.record.shown = Shown()
+            for weight in self.record.weights(self._tensor_name):
                 memo[id(weight)] = weight.detach().clone()
-            copied._module = weakref.ref(memo[id(module)])
+                copied.record.shown.add(memo[id(weight)])
         return copied
 
 
@@ -269,6 +267,11 @@ class PruningContainer(BasePruningMethod):
         mask[left] = partial.to(dtype=mask.dtype)
         return mask
 
+    def apply_mask(self, module: nn.Module) -> Tensor:
+        """Return the masked tensor, in the latest method's own way if one has its own."""
+        method = _with_its_own_way(self)
+        return super().apply_mask(module) if method is None else method.apply_mask(module)
+
 
 # torch's is_pruned, remove and PruningContainer know pruning hooks by their base class.
 torch_prune.BasePruningMethod.register(BasePruningMethod)  # type: ignore[type-abstract]
@@ -310,82 +313,43 @@ def methods_of(hook: BasePruningMethod) -> tuple[BasePruningMethod, ...]:
     return tuple(hook) if container else (hook,)  # type: ignore[arg-type]
 
 
-def _mask_for(
-    method: BasePruningMethod, module: nn.Module, name: str, importance_scores: Tensor | None
+_PLAIN = (
+    BasePruningMethod.apply_mask,
+    PruningContainer.apply_mask,
+    torch_prune.BasePruningMethod.apply_mask,
+)
+
+
+def _with_its_own_way(hook: BasePruningMethod) -> BasePruningMethod | None:
+    """Return the latest method of a hook that has written its own ``apply_mask``, if any."""
+    for method in (hook, *reversed(methods_of(hook))):
+        if type(method).apply_mask not in _PLAIN:
+            return method
+    return None
+
+
+def mask_for(
+    method: BasePruningMethod,
+    module: nn.Module,
+    name: str,
+    importance_scores: Tensor | None = None,
 ) -> Tensor:
     """Compute, without touching ``module``, the mask that ``method`` leads to."""
-    _, hook = find_hook(module, name)
-    orig = check_prunable(module, name, pruned=hook is not None)
-    if importance_scores is not None and importance_scores.shape != orig.shape:
-        raise AssertionError(
-            "importance_scores should have the same shape as parameter "
-            f"{name} of {module}, got {importance_scores.shape} vs {orig.shape}"
-        )
+    method._tensor_name = name
+    _, hook = places.find_hook(module, name)
+    orig = places.to_prune(module, name, pruned=hook is not None)
+    check_scores(importance_scores, orig, module, name)
     if hook is None:
-        mask = method._first_mask(orig if importance_scores is None else importance_scores, orig)
+        scores = orig if importance_scores is None else importance_scores
+        ones = torch.ones_like(orig, memory_format=torch.contiguous_format)
+        mask = method.compute_mask(scores, default_mask=ones)
     else:
-        so_far = mask_of(module, name).clone(memory_format=torch.contiguous_format)
+        so_far = places.mask_of(module, name).clone(memory_format=torch.contiguous_format)
         if importance_scores is None:
             # Not the attribute `weight`: it may be older than the last optimizer step.
             importance_scores = masked(orig, so_far).detach()
         container = PruningContainer(*methods_of(hook), method)
         mask = container.compute_mask(importance_scores, default_mask=so_far)
-    _check_mask(mask, orig, method)
-    return mask
-
-
-def put_on(
-    method: BasePruningMethod, module: nn.Module, name: str, mask: Tensor
-) -> BasePruningMethod:
-    """Prune ``name`` of ``module``, and its tied twins, by a mask that ``method`` has computed.
-
-    Args:
-        method: becomes the hook, or joins the container that is there.
-        mask: shape of the parameter, what earlier prunes took included.
-
-    Returns:
-        the hook.
-
-    Raises:
-        TypeError, ValueError: a twin cannot be pruned; nothing has been changed.
-    """
-    key, hook = find_hook(module, name)
-    twins = tied.twins(module, name, hook)
-    hooks = [find_hook(*twin) for twin in twins]
-    for twin, (_, twin_hook) in zip(twins, hooks, strict=True):
-        check_prunable(*twin, pruned=twin_hook is not None)
-    mask = mask.detach()
-    orig = module._parameters[name if hook is None else name + "_orig"]
-    assert orig is not None
-    weight = masked(orig, mask)
-
-    for twin, (twin_key, twin_hook) in zip(twins, hooks, strict=True):
-        others = [(module, name), *(other for other in twins if other != twin)]
-        install(_joined(copy.copy(method), *twin, twin_hook, others), *twin, twin_key, mask, weight)
-    installed = _joined(method, module, name, hook, twins)
-    install(installed, module, name, key, mask, weight)
-    return installed
-
-
-def _joined(
-    method: BasePruningMethod,
-    module: nn.Module,
-    name: str,
-    hook: BasePruningMethod | None,
-    twins: list[tuple[nn.Module, str]],
-) -> BasePruningMethod:
-    """Return the hook to install: ``method``, or a container of it and what was there."""
-    method._tensor_name = name
-    if hook is None:
-        joined = method
-    else:
-        joined = PruningContainer(*methods_of(hook), method)
-        history.remember(joined, mask_of(module, name), getattr(module, name + "_orig"))
-    tied.remember(joined, twins)
-    return joined
-
-
-def _check_mask(mask: object, orig: Tensor, method: BasePruningMethod) -> None:
     who = f"compute_mask of {type(method).__name__}"
     if not isinstance(mask, Tensor):
         raise TypeError(f"{who} must return a tensor, not {type(mask).__name__}")
@@ -393,6 +357,134 @@ def _check_mask(mask: object, orig: Tensor, method: BasePruningMethod) -> None:
         raise ValueError(
             f"{who} must return a mask of shape {tuple(orig.shape)}, got {tuple(mask.shape)}"
         )
+    return mask
+
+
+def check_scores(scores: Tensor | None, orig: Tensor, module: nn.Module, name: str) -> None:
+    """Refuse importance scores that do not fit the parameter.
+
+    Raises:
+        TypeError: not a tensor.
+        AssertionError: of another shape.
+    """
+    if scores is None:
+        return
+    if not isinstance(scores, Tensor):
+        raise TypeError(f"importance_scores should be a tensor, not {type(scores).__name__}")
+    if scores.shape != orig.shape:
+        raise AssertionError(
+            "importance_scores should have the same shape as parameter "
+            f"{name} of {module}, got {scores.shape} vs {orig.shape}"
+        )
+
+
+def put_on(method: BasePruningMethod, where: Sequence[Place], mask: Tensor) -> BasePruningMethod:
+    """Prune a parameter by a mask that ``method`` has computed: everywhere or, on error, nowhere.
+
+    Args:
+        method: becomes the hook, or joins the container that is there.
+        where: the places of one Parameter; those that are tied to them follow.
+        mask: shape of the parameter, what earlier prunes took included.
+
+    Returns:
+        the hook at the first place.
+
+    Raises:
+        Exception: whatever the technique's own ``apply_mask`` or the module raises.
+    """
+    twins = [twin for place in where for twin in twins_of(*place, places.find_hook(*place)[1])]
+    where = list(dict.fromkeys([*where, *twins]))
+    with places.unchanged_on_error(where):
+        hooks: list[BasePruningMethod] = []
+        for place in where:  # each has a hook and a mask of its own
+            first = not hooks
+            key, old = places.find_hook(*place)
+            hooks.append(_joined(method if first else copy.copy(method), old, *place, mask.dtype))
+            install(hooks[-1], *place, mask.detach() if first else mask.detach().clone(), key, old)
+    return hooks[0]
+
+
+def _joined(
+    method: BasePruningMethod,
+    hook: BasePruningMethod | None,
+    module: nn.Module,
+    name: str,
+    dtype: torch.dtype,
+) -> BasePruningMethod:
+    """Return the hook to install: ``method``, or a container of it and the ``hook`` there."""
+    method._tensor_name = name
+    if hook is None:
+        known = (getattr(h, "record", None) for h in module._forward_pre_hooks.values())
+        method.record = Record(order=places.unpruned_order(module, known))
+        return method
+    joined = PruningContainer(*methods_of(hook), method)
+    before = EarlierMask(places.mask_of(module, name), dtype)
+    joined.record = dataclasses.replace(record_of(hook), before=before)
+    return joined
+
+
+def record_of(hook: BasePruningMethod) -> Record:
+    """Return what a hook knows; one of torch's knows nothing."""
+    record: Record | None = getattr(hook, "record", None)
+    return Record() if record is None else record
+
+
+def install(
+    hook: BasePruningMethod,
+    module: nn.Module,
+    name: str,
+    mask: Tensor,
+    key: int | None,
+    old: BasePruningMethod | None,
+) -> None:
+    """Put hook, mask and masked weight into the module.
+
+    Args:
+        hook: to install.
+        module, name: where.
+        mask: shape of the parameter.
+        key, old: the hook that it takes the place of (``find_hook``), or two Nones.
+    """
+    if old is not None:
+        places.refuse_assigned(module, name, record_of(old))
+    places.put_mask(module, name, mask)
+    if key is None:
+        module.register_forward_pre_hook(hook)
+    else:
+        module._forward_pre_hooks[key] = hook
+    if isinstance(hook, BasePruningMethod) and hook.record is not None:
+        hook.record.module, hook.record.shown = weakref.ref(module), Shown()
+    refresh(hook, module, name)
+
+
+def refresh(hook: BasePruningMethod, module: nn.Module, name: str) -> None:
+    """Show the masked weight of the values as they are now."""
+    places.show(module, name, hook.apply_mask(module), getattr(hook, "record", None))
+
+
+def twins_of(module: nn.Module, name: str, hook: BasePruningMethod | None) -> list[Place]:
+    """Return the other places that are tied to this one and still hold the same Parameter.
+
+    Raises:
+        ValueError: it was tied before it went through a file, which keeps no tie.
+    """
+    tie = None if hook is None else record_of(hook).tie
+    if tie is None:
+        return []
+    living = tie.living()
+    if (module, name) not in living:
+        raise ValueError(
+            f"'{name}' of {type(module).__name__} was pruned together with other places of the "
+            "same parameter, which a file does not keep: call prune.prune_twins(model) first"
+        )
+    orig = module._parameters.get(name + "_orig")
+    return [
+        (place, there)
+        for place, there in living
+        if (place, there) != (module, name)
+        and there in places.pruned_names(place)
+        and place._parameters.get(there + "_orig") is orig
+    ]
 
 
 def _put_back_after_forward(module: nn.Module, name: str, weight: object) -> None:
@@ -404,6 +496,7 @@ def _put_back_after_forward(module: nn.Module, name: str, weight: object) -> Non
 
     def put_back(*_: object) -> None:
         handle.remove()
-        setattr(module, name, weight)
+        if not isinstance(module, PrunedOutProjection):
+            setattr(module, name, weight)
 
     handle = module.register_forward_hook(put_back, always_call=True)

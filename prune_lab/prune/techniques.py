@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from .amounts import Amount, _validate_pruning_amount_init, count
-from .memory import empty_like
-from .methods import BasePruningMethod, survivors
+from .large import empty_like
+from .methods import BasePruningMethod, mask_for, put_on, survivors
 from .ranking import keep_largest, positions
 
 
@@ -68,14 +68,6 @@ class _Unstructured(BasePruningMethod):
             return default_mask.clone(memory_format=torch.contiguous_format)
         (mask,) = keep_largest([self.importance(t)], k)
         return mask.to(default_mask.dtype).mul_(default_mask)
-
-    def _first_mask(self, scores: Tensor, orig: Tensor) -> Tensor:
-        if type(self).compute_mask is not _Unstructured.compute_mask:  # a subclass has its own way
-            return super()._first_mask(scores, orig)
-        # As compute_mask, without two passes over a mask of ones.
-        k = count(self.amount, self.units(scores))
-        importance = self.importance(scores) if k else scores
-        return keep_largest([importance], k)[0].to(orig.dtype)
 
 
 class RandomUnstructured(_Unstructured):
@@ -155,7 +147,7 @@ class _Structured(BasePruningMethod):
     def order(self, t: Tensor) -> Tensor:
         """Return the position at which each entry's channel goes, int64, shape of ``t``."""
         self.units(t)
-        return self._spread(positions(self.importance(t)), t)
+        return self.spread(positions(self.importance(t)), t)
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
         """Return ``default_mask`` without the ``amount`` least important channels."""
@@ -163,9 +155,9 @@ class _Structured(BasePruningMethod):
         if k == 0:
             return default_mask
         (kept,) = keep_largest([self.importance(t)], k)
-        return self._spread(kept, t).to(t.device, t.dtype) * default_mask.to(t.dtype)
+        return self.spread(kept, t).to(t.device, t.dtype) * default_mask.to(t.dtype)
 
-    def _spread(self, per_channel: Tensor, t: Tensor) -> Tensor:
+    def spread(self, per_channel: Tensor, t: Tensor) -> Tensor:
         """Give every entry of ``t`` its channel's value."""
         shape = [1] * t.dim()
         shape[self.dim] = -1
@@ -267,15 +259,23 @@ class NM(BasePruningMethod):
             )
         return self.m
 
-    def order(self, t: Tensor) -> Tensor:
-        """Return the position at which each entry goes within its group, shape of ``t``."""
+    def order(self, t: Tensor, default_mask: Tensor | None = None) -> Tensor:
+        """Return the position at which each entry goes within its group, shape of ``t``.
+
+        Args:
+            t: importance scores.
+            default_mask: what was pruned before; that goes first, or it would outlive the others.
+        """
         self.units(t)
-        groups = t.detach().abs().transpose(1, -1).unflatten(-1, (-1, self.m))
+        magnitudes = t.detach().abs()
+        if default_mask is not None:
+            magnitudes = magnitudes.masked_fill(default_mask == 0, -1)
+        groups = magnitudes.transpose(1, -1).unflatten(-1, (-1, self.m))
         return groups.argsort(stable=True).argsort(stable=True).flatten(-2).transpose(1, -1)
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
         """Return ``default_mask`` without the ``m - n`` smallest entries of each group."""
-        kept = self.order(t) >= self.m - self.n
+        kept = self.order(t, default_mask) >= self.m - self.n
         return default_mask * kept.to(default_mask.dtype)
 
     @classmethod
@@ -295,14 +295,16 @@ class CustomFromMask(BasePruningMethod):
     """Prune what the caller's mask says (torch's ``CustomFromMask``).
 
     Args:
-        mask: shape of the parameter; 1 keeps, 0 prunes. Once applied, the module's buffer holds
-            it and the method lets go of its own (``mask`` is None): no second copy stays alive.
+        mask: shape of the parameter; 1 keeps, 0 prunes. None for a hook whose mask is in the
+            module's buffer already: no second copy stays alive.
     """
 
     PRUNING_TYPE = "global"
 
-    def __init__(self, mask: Tensor) -> None:
-        self.mask: Tensor | None = mask
+    def __init__(self, mask: Tensor | None) -> None:
+        if mask is not None and not isinstance(mask, Tensor):
+            raise TypeError(f"mask should be a tensor, not {type(mask).__name__}")
+        self.mask = mask
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
         """Return what both masks keep.
@@ -321,10 +323,10 @@ class CustomFromMask(BasePruningMethod):
     @classmethod
     def apply(cls, module: nn.Module, name: str, mask: Tensor) -> BasePruningMethod:  # type: ignore[override]
         """Prune ``module``'s parameter ``name`` by ``mask``."""
-        hook = super().apply(module, name, mask=mask)
-        latest = hook if isinstance(hook, cls) else hook[-1]  # type: ignore[index]
-        latest.mask = None
-        return hook
+        method = cls(mask)
+        together = mask_for(method, module, name)
+        method.mask = None
+        return put_on(method, [(module, name)], together)
 
 
 def pruning_order(
@@ -346,20 +348,45 @@ def pruning_order(
         share a position. O(n log n) time.
 
     Raises:
-        TypeError: ``method`` does not rank its entries.
+        TypeError: ``method`` is no instance of a technique that ranks, or scores are no tensor.
+        ValueError: ``default_mask`` has another shape.
 
     >>> pruning_order(L1Unstructured(0), torch.tensor([0.3, -0.1, 0.2]))
     tensor([2, 0, 1])
     """
-    order: Any = getattr(method, "order", None)
-    if order is None:
-        raise TypeError(f"{type(method).__name__} does not rank: it has no position for an entry")
+    if not isinstance(scores, Tensor):
+        raise TypeError(f"scores should be a tensor, not {type(scores).__name__}")
+    if not _ranks(method):
+        what = method.__name__ if isinstance(method, type) else type(method).__name__
+        instance = f"; give an instance, such as {what}(0)" if isinstance(method, type) else ""
+        raise TypeError(f"{what} does not rank: it has no position for an entry{instance}")
+    ranking: Any = method
     if default_mask is None:
-        return order(scores)
-    result = torch.full(scores.shape, -1, dtype=torch.int64, device=scores.device)
+        return ranking.order(scores)
+    if not isinstance(default_mask, Tensor) or default_mask.shape != scores.shape:
+        shape = tuple(default_mask.shape) if isinstance(default_mask, Tensor) else "no tensor"
+        raise ValueError(
+            f"default_mask should be a tensor of the scores' shape {tuple(scores.shape)}, "
+            f"found {shape}"
+        )
     left = survivors(method, default_mask)
-    result[left] = order(scores[left])
+    whole = method.PRUNING_TYPE == "global"  # then it sees the pruned entries too
+    arguments = (scores, default_mask) if whole else (scores[left],)
+    # What an unstructured technique does not look at, such as an entry scaled by 0.5, never goes.
+    never = ranking.units(arguments[0])
+    result = torch.full(scores.shape, never, dtype=torch.int64, device=scores.device)
+    result[left] = ranking.order(*arguments)
     return result.masked_fill_(default_mask == 0, -1)
+
+
+def _ranks(method: object) -> bool:
+    """Tell whether a technique's ``order`` says all: a subclass may mask in a way of its own."""
+    if isinstance(method, type) or not hasattr(method, "order"):
+        return False
+    line = type(method).__mro__
+    order = next((c for c in line if "order" in vars(c)), None)
+    mask = next((c for c in line if "compute_mask" in vars(c)), None)
+    return order is None or mask is None or issubclass(order, mask)
 
 
 def _validate_structured_pruning(t: Tensor) -> None:

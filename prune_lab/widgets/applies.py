@@ -79,10 +79,12 @@ class Applies:
         try:
             if together is not None:
                 together()
+                done.extend(calls)
             else:
                 for name, call in calls.items():
                     call()
                     done.append(name)
+            prune.prune_twins(self._model)  # a tied parameter is shown once: prune all of it
         except Exception:
             for name in done:
                 prune.undo(*places[name])
@@ -142,6 +144,7 @@ class Applies:
             if place.mask is None or not torch.equal(place.mask, applied.after.to(place.mask)):
                 prune.undo(*place)
                 prune.custom_from_mask(*place, applied.after)
+        prune.prune_twins(self._model)
 
     def _is_ours(self, name: str, place: Place) -> bool:
         """Whether the parameter is as our own Apply left it; code elsewhere may have pruned it."""

@@ -186,6 +186,9 @@ class SensitivityExplorer(Panel):
                     f"{seed}prune.{self.technique}({layer['module']}, name={layer['parameter']}, "
                     f"amount={self.amounts[layer['name']]!r}{_options_in_code(self.technique)})"
                 )
+        everywhere = dict(self._model.named_parameters(remove_duplicate=False))
+        if lines and len(everywhere) > len(set(everywhere.values())):  # some are tied
+            lines.append(f"prune.prune_twins({self._label})")
         return "\n".join(lines)
 
     @property

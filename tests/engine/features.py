@@ -314,7 +314,7 @@ def ln_in_any_layout(prune: Prune) -> None:
 def attention_in_force(prune: Prune) -> None:
     """A pruned `out_proj` of attention can be re-pruned, saved, copied, undone, removed."""
     attention = nn.MultiheadAttention(8, 2, batch_first=True).eval()
-    clean = Snapshot(attention, in_order=False)
+    clean = Snapshot(attention)
     prune.l1_unstructured(attention.out_proj, "weight", 0.5)
     prune.undo(attention.out_proj, "weight")
     clean.assert_unchanged()
@@ -362,7 +362,7 @@ def n_m(prune: Prune) -> None:
 def undo(prune: Prune) -> None:
     """`undo`: the last prune is dropped, what it took comes back."""
     layer = linear(1, 2, 3, 4)
-    clean = Snapshot(layer, in_order=False)
+    clean = Snapshot(layer)
     prune.l1_unstructured(layer, "weight", 1)
     prune.l1_unstructured(layer, "weight", 1)
     prune.undo(layer, "weight")
@@ -404,9 +404,10 @@ def sparsity(prune: Prune) -> None:
 @feature(in_torch=False)
 def hold_pruned(prune: Prune) -> None:
     """`hold_pruned`: an optimizer leaves pruned entries alone."""
-    layer = prune.remove(prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2), "weight")
+    layer = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
     handle = prune.hold_pruned(optimizer, layer)
+    prune.remove(layer, "weight")
     layer(torch.ones(1, 4)).sum().backward()
     optimizer.step()
     assert zeros(layer.weight) == 2

@@ -14,16 +14,14 @@ from torch import Tensor, nn
 class Snapshot:
     """What a model holds now: tensors by identity and by value, names and hooks in their order."""
 
-    def __init__(self, model: nn.Module, in_order: bool = True) -> None:
+    def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._in_order = in_order  # undo brings a parameter back, but last, as remove does
-        self._seen = _seen(model, in_order)
-        # Copies alone: a parameter that somebody else holds too looks tied to the engine.
+        self._seen = _seen(model)
         self._values = [tensor.detach().clone() for tensor in _tensors(model)]
 
     def assert_unchanged(self) -> None:
         """Fail if the model differs in anything from what it was."""
-        assert _seen(self._model, self._in_order) == self._seen
+        assert _seen(self._model) == self._seen
         for now, before in zip(_tensors(self._model), self._values, strict=True):
             assert identical(now.detach(), before)
 
@@ -38,13 +36,12 @@ def identical(a: Tensor, b: Tensor) -> bool:
     )
 
 
-def _seen(model: nn.Module, in_order: bool) -> list[object]:
-    arranged = list if in_order else sorted
+def _seen(model: nn.Module) -> list[object]:
     return [
         (
             path,
             type(module),
-            arranged((name, id(tensor)) for name, tensor in _attributes(module)),
+            [(name, id(tensor)) for name, tensor in _attributes(module)],
             [(key, id(hook), _state(hook)) for key, hook in module._forward_pre_hooks.items()],
             list(module._forward_hooks),
             module.training,

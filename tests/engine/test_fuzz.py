@@ -6,6 +6,6 @@ from tests.engine.fuzz import seeds_that_fail
 def test_ours_does_what_torch_does_without_a_defect():
     failures = [
         f"{story}\nagain: python tests/engine/fuzz.py --cases 1 --seed {seed}"
-        for seed, story in seeds_that_fail(2_000, seed=0)
+        for seed, story in seeds_that_fail(1_000, seed=0)
     ]
     assert not failures, "\n\n".join(failures)

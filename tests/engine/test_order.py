@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from prune_lab import prune
-from prune_lab.prune import ranking
 
 # What prunes k units, as a class and the arguments of its `apply`.
 Technique = Callable[[int], tuple[Any, dict[str, Any]]]
@@ -90,12 +89,8 @@ def test_every_mask(technique: Technique, weight: Tensor, again: bool) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("values", ["few", "many", "special"])
-def test_every_mask_of_a_large_tensor(
-    dtype: torch.dtype, values: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Large tensors are ranked by counting; here so are small ones, in small parts."""
-    monkeypatch.setattr(ranking, "_SMALL", 0)
-    monkeypatch.setattr(ranking, "pieces", lambda flat: flat.split(7))
+def test_every_mask_of_a_large_tensor(dtype: torch.dtype, values: str) -> None:
+    """Large tensors are ranked by counting; as conftest has it, so are small ones."""
     scores = torch.randn(100, generator=torch.Generator().manual_seed(5)).to(dtype)
     if values == "few":
         scores = scores.round()

@@ -5,20 +5,23 @@ Weights are drawn with ties, zeros of both signs, infinities and NaN among them.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from prune_lab import prune
-from prune_lab.prune import ranking
+from prune_lab.prune import large, ranking
 from tests.engine.snapshots import Snapshot, identical
 
 NAN, INF = float("nan"), float("inf")
@@ -29,7 +32,14 @@ VALUES = st.one_of(
     st.floats(allow_nan=False, width=16),
 )
 # Shrinking finds the smallest case; a time limit for each would only fail on a busy machine.
-settings.register_profile("engine", deadline=None, max_examples=80, derandomize=True)
+settings.register_profile(
+    "engine",
+    deadline=None,
+    max_examples=40,
+    derandomize=True,
+    # The sizes of conftest stay the same for all examples of a test.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("engine")
 
 
@@ -58,8 +68,8 @@ def layer_of(weight: Tensor) -> Any:
 def as_if_large(parts: int) -> Iterator[None]:
     """Let small tensors be ranked as large ones are: in parts, by sampling and counting."""
     with (
-        mock.patch.object(ranking, "_SMALL", 0),
-        mock.patch.object(ranking, "pieces", lambda flat: flat.split(parts)),
+        mock.patch.object(large, "FROM", 0),
+        mock.patch.object(large, "_PIECE", parts),
     ):
         yield
 
@@ -192,7 +202,7 @@ def test_any_sequence_keeps_what_was_pruned_and_fails_without_a_trace(
     data: st.DataObject, weight: Tensor
 ) -> None:
     layer = layer_of(weight)
-    parameter = id(layer.weight)  # held here too, it would look tied
+    parameter = id(layer.weight)
     mask = torch.ones_like(weight)
     for _ in range(data.draw(st.integers(1, 5))):
         if pruned(draw_technique(data.draw, weight), layer):
@@ -212,7 +222,7 @@ def test_any_sequence_keeps_what_was_pruned_and_fails_without_a_trace(
 def test_undo_restores_to_the_bit(data: st.DataObject, weight: Tensor) -> None:
     layer = layer_of(weight)
     earlier = data.draw(st.booleans()) and pruned(draw_technique(data.draw, weight), layer)
-    clean = Snapshot(layer, in_order=False)
+    clean = Snapshot(layer)
     mask = layer.weight_mask.clone() if earlier else None
     if not pruned(draw_technique(data.draw, weight), layer):
         return
@@ -253,7 +263,7 @@ def test_a_sample_that_misleads_costs_time_not_truth(seed: int) -> None:
     """All of the sample is drawn from the largest entries: the bracket misses the answer."""
     scores = torch.rand(1000, generator=torch.Generator().manual_seed(seed))
     largest = scores.sort().values[-50:]
-    with as_if_large(64), mock.patch.object(ranking, "_sample", lambda _: largest):
+    with as_if_large(64), mock.patch.object(large, "_sample", lambda _: largest):
         for k in (1, 300, 500, 960, 999):
             (mask,) = ranking.keep_largest([scores], k)
             assert torch.equal(mask == 0, scores <= scores.kthvalue(k).values)
@@ -283,3 +293,80 @@ def test_a_remove_that_fails_changes_nothing(mask: Tensor | None) -> None:
         prune.remove(layer, "weight")
     before.assert_unchanged()
     assert "weight" in layer.__dict__
+
+
+class _Holder:
+    """Somebody who took a tensor, and what it was then; written to by nobody but its owner."""
+
+    def __init__(self, taken: Tensor | Callable[[], Tensor]) -> None:
+        self._read = taken if callable(taken) and not isinstance(taken, Tensor) else lambda: taken
+        self._then = self._read().detach().clone()
+
+    def assert_unchanged(self) -> None:
+        assert identical(self._read().detach(), self._then)
+
+
+def _holders(layer: Any) -> dict[str, Callable[[], _Holder]]:
+    """Return the ways to take hold of a pruned layer's weight."""
+    graph = layer.weight * 2
+
+    def in_thread() -> _Holder:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(layer).result()
+        return _Holder(layer.weight)
+
+    def numpy() -> _Holder:
+        array = layer.weight.detach().float().numpy()
+        return _Holder(lambda: torch.from_numpy(array))
+
+    return {
+        "reference": lambda: _Holder(layer.weight),
+        "detached": lambda: _Holder(layer.weight.detach()),
+        "data": lambda: _Holder(layer.weight.data),
+        "view": lambda: _Holder(layer.weight.view(-1)[1:]),
+        "numpy": numpy,
+        "mask": lambda: _Holder(layer.weight_mask),
+        "graph": lambda: _Holder(graph),
+        "list": lambda: _Holder([layer.weight][0]),
+        "copy": lambda: _Holder(copy.deepcopy(layer).weight_orig),
+        "state": lambda: _Holder(copy.deepcopy(layer.state_dict())["weight_orig"]),
+        "cached": lambda: _cached(layer),
+        "thread": in_thread,
+    }  # fmt: skip
+
+
+def _cached(layer: Any) -> _Holder:
+    with prune.cached():
+        layer()
+        return _Holder(layer.weight)
+
+
+@given(data=st.data(), weight=weights(finite=True))
+def test_nobody_who_holds_a_tensor_sees_it_change(data: st.DataObject, weight: Tensor) -> None:
+    """References, views, copies, graphs and threads, taken between any calls of the engine."""
+    layer = layer_of(weight)
+    layer.forward = lambda: layer.weight
+    prune.identity(layer, "weight")
+    held: list[_Holder] = []
+    events = st.sampled_from(["hold", "hold", "prune", "forward", "undo", "step"])
+    for event in data.draw(st.lists(events, max_size=8)):
+        if event == "hold":
+            ways = _holders(layer)
+            held.append(ways[data.draw(st.sampled_from(sorted(ways)))]())
+        elif event == "prune":
+            pruned(draw_technique(data.draw, weight), layer)
+        elif event == "forward":
+            with torch.set_grad_enabled(data.draw(st.booleans())):
+                layer()
+        elif event == "step":
+            layer.weight_orig.data = layer.weight_orig.detach() * 2
+        elif len(prune.methods.methods_of(next(iter(layer._forward_pre_hooks.values())))) > 1:
+            with contextlib.suppress(ValueError):
+                prune.undo(layer, "weight")
+        for holder in held:
+            holder.assert_unchanged()
+    prune.remove(layer, "weight")
+    with torch.no_grad():
+        layer.weight.add_(1)  # the owner's training reaches nobody else
+    for holder in held:
+        holder.assert_unchanged()

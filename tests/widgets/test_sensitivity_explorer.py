@@ -128,6 +128,7 @@ def pruned_copy(model, technique, amounts, seed=1, engine=prune):
             torch.manual_seed(seed + i)
             call = getattr(engine, technique)
             call(module, last, amount=amounts[name], **TECHNIQUES[technique])
+    prune.prune_twins(copied)
     return copied
 
 

@@ -1,0 +1,292 @@
+"""Where a module keeps a pruned parameter, and how it gets there and back.
+
+Unpruned, the module has the Parameter ``weight``. Pruned, it has the same Parameter under the
+name ``weight_orig``, the buffer ``weight_mask``, the plain attribute ``weight`` and the hook.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils import parametrize
+from torch.nn.utils import prune as torch_prune
+
+from . import attention
+from .record import Place, Record
+
+_MISSING: Any = object()
+
+
+def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
+    """Return the key and the pruning hook (ours or torch's) of ``name``, or two Nones.
+
+    Raises:
+        TypeError: not a module and a name.
+        AssertionError: two pruning hooks act on the same tensor.
+    """
+    if not isinstance(module, nn.Module) or not isinstance(name, str):
+        raise TypeError(_not_a_place(module, name))
+    found = [
+        (key, hook)
+        for key, hook in module._forward_pre_hooks.items()
+        if getattr(hook, "_tensor_name", None) == name
+        and isinstance(hook, torch_prune.BasePruningMethod)
+    ]
+    if len(found) > 1:
+        raise AssertionError(
+            "Avoid adding multiple pruning hooks to the "
+            f"same tensor {name} of module {module}. Use a PruningContainer."
+        )
+    return found[0] if found else (None, None)
+
+
+def pruned_names(module: nn.Module) -> list[str]:
+    """Return the names of the pruned parameters that ``module`` itself holds."""
+    return [
+        hook._tensor_name
+        for hook in module._forward_pre_hooks.values()
+        if isinstance(hook, torch_prune.BasePruningMethod)
+    ]
+
+
+def to_prune(module: nn.Module, name: str, pruned: bool) -> Tensor:
+    """Return the values that a mask would be put on.
+
+    Args:
+        module, name: where.
+        pruned: whether ``name`` is pruned already.
+
+    Raises:
+        AttributeError: the module has no such parameter.
+        TypeError: it is a buffer, None, or a computed tensor.
+        ValueError: it is not initialised yet, parametrized, or not what can be meant.
+        KeyError: the name of the mask is taken.
+    """
+    if pruned:
+        return original(module, name)
+    parameter = module._parameters.get(name)
+    base = name.removesuffix("_orig")
+    if parameter is None or (base is not name and base in pruned_names(module)):
+        raise _why_not(module, name)
+    kind = type(module).__name__
+    if isinstance(parameter, UninitializedParameter):
+        raise ValueError(
+            f"parameter '{name}' of {kind} is not initialised yet: "
+            "run one batch through the module before you prune it"
+        )
+    if name + "_mask" in module._buffers:
+        raise KeyError(f"attribute '{name}_mask' already exists in {kind}")
+    return parameter
+
+
+def original(module: nn.Module, name: str) -> Tensor:
+    """Return the tensor under the mask of the pruned parameter ``name``."""
+    orig: Tensor | None = module._parameters.get(name + "_orig")
+    return getattr(module, name + "_orig") if orig is None else orig
+
+
+def own_parameter(module: nn.Module, name: str) -> nn.Parameter:
+    """Return the Parameter under the mask of ``name``.
+
+    Raises:
+        ValueError: it has been parametrized since.
+    """
+    orig = module._parameters.get(name + "_orig")
+    if orig is not None:
+        return orig
+    if parametrize.is_parametrized(module, name + "_orig"):
+        raise ValueError(
+            f"'{name}_orig' of {type(module).__name__} is parametrized: call torch.nn.utils."
+            f"parametrize.remove_parametrizations(module, '{name}_orig') first"
+        )
+    raise AttributeError(f"{type(module).__name__} has lost its parameter '{name}_orig'")
+
+
+def mask_of(module: nn.Module, name: str) -> Tensor:
+    """Return the mask of the pruned parameter ``name``."""
+    mask: Tensor | None = module._buffers.get(name + "_mask")
+    return getattr(module, name + "_mask") if mask is None else mask
+
+
+def own_masks(module: nn.Module) -> dict[nn.Parameter, Tensor]:
+    """Return the mask of every pruned parameter in ``module`` and below."""
+    return {
+        own_parameter(submodule, name): mask_of(submodule, name)
+        for submodule in module.modules()
+        for name in pruned_names(submodule)
+    }
+
+
+def unpruned_order(module: nn.Module, record_of: Iterable[Record | None]) -> tuple[str, ...]:
+    """Return the names of the parameters in the order they had before any was pruned.
+
+    Args:
+        module: holds them.
+        record_of: what its pruning hooks know.
+    """
+    for record in record_of:
+        if record is not None and record.order:
+            return record.order
+    return tuple(module._parameters)
+
+
+def put_mask(module: nn.Module, name: str, mask: Tensor) -> None:
+    """Put ``mask`` on a parameter, pruned or not; what :func:`show` shows is the caller's task."""
+    if name + "_mask" in module._buffers:
+        module._buffers[name + "_mask"] = mask
+        return
+    orig = module._parameters[name]
+    module.register_parameter(name + "_orig", orig)
+    del module._parameters[name]
+    module.register_buffer(name + "_mask", mask)
+    attention.mask_when_read(module)
+
+
+def release(module: nn.Module, name: str) -> None:
+    """Give the parameter its name back, as the last one; drop mask and masked weight."""
+    orig = own_parameter(module, name)
+    del module._parameters[name + "_orig"], module._buffers[name + "_mask"]
+    module.__dict__.pop(name, None)
+    attention.call_again(module)
+    setattr(module, name, orig)
+
+
+def back_in_order(module: nn.Module, name: str, order: tuple[str, ...]) -> None:
+    """Move a released parameter to where it was before: pruned ones come last.
+
+    Args:
+        module: holds it.
+        name: its name.
+        order: of the parameters before any was pruned.
+    """
+    if name not in order:  # torch's hook pruned it and does not tell
+        return
+    table = module._parameters
+    later = order[order.index(name) + 1 :]
+    pruned = {n + "_orig" for n in pruned_names(module)}
+    clean = [n for n in table if n not in pruned and n != name]
+    follows = next((n for n in clean if n in later), None)
+    where = clean.index(follows) if follows is not None else len(clean)
+    names = [*clean[:where], name, *clean[where:], *(n for n in table if n in pruned)]
+    values = [table[n] for n in names]
+    table.clear()
+    table.update(zip(names, values, strict=True))
+
+
+def show(module: nn.Module, name: str, weight: Tensor, record: Record | None) -> None:
+    """Make ``weight``, a masked one, what ``module`` computes with under ``name``."""
+    if isinstance(module, attention.PrunedOutProjection):  # it computes its own at every read
+        return
+    if record is not None and record.shown is not None:
+        record.shown.add(weight)
+    setattr(module, name, weight)
+
+
+def refuse_assigned(module: nn.Module, name: str, record: Record | None) -> None:
+    """Refuse what somebody has set in the place of a masked weight: it would be overwritten.
+
+    Raises:
+        ValueError: and says what to do instead.
+    """
+    assigned = module._parameters.get(name)
+    if assigned is None:
+        assigned = module.__dict__.get(name, _MISSING)
+        known = record is None or record.shown is None or assigned in record.shown
+        if assigned is _MISSING or known:
+            return
+    kind, what = type(module).__name__, type(assigned).__name__
+    raise ValueError(
+        f"'{name}' of {kind} is pruned, and a {what} has been set in its place, which the next "
+        f"forward pass would overwrite. Take it away (del module.{name}), then either change the "
+        f"values under the mask (module.{name}_orig) or call prune.remove(module, '{name}') "
+        "before you set it"
+    )
+
+
+class unchanged_on_error(contextlib.AbstractContextManager[None]):
+    """Give the modules their parameters, buffers, hooks and weights back if the block raises.
+
+    Args:
+        places: what the block prunes or unprunes.
+    """
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self._before = [
+            (
+                module,
+                name,
+                type(module),
+                module.__dict__.get(name, _MISSING),
+                [(table, dict(table)) for table in _tables(module)],
+            )
+            for module, name in places
+        ]
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            return
+        for module, name, its_class, weight, tables in reversed(self._before):
+            for table, content in tables:
+                table.clear()
+                table.update(content)
+            module.__class__ = its_class
+            module.__dict__.pop(name, None)
+            value = module._parameters.get(name, weight)
+            if value is not _MISSING:  # an LSTM keeps a list of its weights: set, not written
+                setattr(module, name, value)
+
+
+def _tables(module: nn.Module) -> tuple[dict[Any, Any], ...]:
+    return module._parameters, module._buffers, module._forward_pre_hooks
+
+
+def _not_a_place(module: object, name: object) -> str:
+    if isinstance(name, nn.Module) and isinstance(module, str):
+        return f"module and name are swapped: the module comes first, then its '{module}'"
+    if not isinstance(module, nn.Module):
+        return (
+            f"module should be a torch.nn.Module, not {type(module).__name__}: "
+            "prune 'weight' of the layer that holds it"
+        )
+    return f"name should be a string such as 'weight', not {type(name).__name__}"
+
+
+def _why_not(module: nn.Module, name: str) -> Exception:
+    """Return the error for a name that cannot be pruned, with the right one if it is clear."""
+    kind = type(module).__name__
+    names = ", ".join(f"'{n}'" for n, _ in module.named_parameters(recurse=False)) or "none"
+    for pruned in pruned_names(module):
+        if name in (pruned + "_orig", pruned + "_mask"):
+            return ValueError(
+                f"'{name}' of {kind} is a part of the pruned '{pruned}': "
+                f"prune '{pruned}' again instead"
+            )
+    path, _, last = name.rpartition(".")
+    with contextlib.suppress(AttributeError):
+        if path and last in module.get_submodule(path)._parameters:
+            return AttributeError(
+                f"{kind} has no parameter '{name}' of its own: prune '{last}' of its submodule, "
+                f"module.get_submodule('{path}')"
+            )
+    if parametrize.is_parametrized(module, name):
+        return ValueError(
+            f"'{name}' of {kind} is parametrized: prune 'original' (or 'original0', ...) of "
+            f"its parametrizations.{name} instead, or call "
+            "torch.nn.utils.parametrize.remove_parametrizations first"
+        )
+    if name in module._parameters:
+        return TypeError(f"parameter '{name}' of {kind} is None: there is nothing to prune")
+    if name in module._buffers:
+        return TypeError(f"'{name}' of {kind} is a buffer; only parameters are pruned: {names}")
+    if name in module._modules:
+        return TypeError(f"'{name}' of {kind} is a module: prune a parameter of module.{name}")
+    if isinstance(getattr(module, name, None), Tensor):
+        return TypeError(
+            f"'{name}' of {kind} is computed from other tensors (weight_norm?); "
+            f"prune one of its parameters: {names}"
+        )
+    return AttributeError(f"{kind} has no parameter '{name}'; its parameters: {names}")

@@ -1,0 +1,141 @@
+"""Parameters that several modules hold, such as an embedding and the output layer tied to it.
+
+A prune changes the module that it names and no other, as in torch. Whoever wants a tied parameter
+to be pruned everywhere says so.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import warnings
+import weakref
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from . import places
+from .methods import BasePruningMethod, PruningContainer, install, methods_of, record_of
+from .record import Record, Tie
+
+
+class _Twin(NamedTuple):
+    """One place of a parameter in a model."""
+
+    path: str  # such as "out.weight"
+    module: nn.Module
+    name: str
+    hook: BasePruningMethod | None
+
+
+def prune_twins(model: nn.Module) -> list[str]:
+    """Prune tied parameters in all their places in ``model``, now and from now on.
+
+    Pruning the embedding leaves the output layer that shares its Parameter as it was: that one
+    goes on with the unpruned values. After this call every place in ``model`` that holds a
+    pruned Parameter has its mask and its hook, and later prunes, ``undo`` and ``remove`` of one
+    place act on all of them, as long as they hold the same Parameter. Call it again after tying
+    more of them, or after loading the model from a file. A copy of the model has ties of its own.
+
+    Args:
+        model: any module.
+
+    Returns:
+        the names of the places that were not pruned before, such as ``"out.weight"``.
+
+    Raises:
+        TypeError: not a module.
+        ValueError: two places of one parameter are pruned by different masks; nothing has
+            been changed.
+
+    Warns:
+        UserWarning: a ParameterList, ParameterDict or scripted module holds a pruned Parameter:
+            it has no forward pass that would put a mask on, and keeps the unpruned values.
+
+    >>> from prune_lab import prune
+    >>> model = nn.ModuleDict({"emb": nn.Embedding(5, 3), "out": nn.Linear(3, 5)})
+    >>> model["out"].weight = model["emb"].weight
+    >>> _ = prune.l1_unstructured(model["emb"], "weight", amount=6)
+    >>> prune_twins(model)
+    ['out.weight']
+    >>> int((model["out"].weight == 0).sum())
+    6
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model should be a torch.nn.Module, not {type(model).__name__}")
+    groups = list(_tied_and_pruned(model))
+    clean = [twin for group in groups for twin in group if twin.hook is None]
+    for twin in clean:
+        places.to_prune(twin.module, twin.name, pruned=False)
+    everywhere = [(twin.module, twin.name) for group in groups for twin in group]
+    with places.unchanged_on_error(everywhere):
+        for group in groups:
+            _tie(group)
+    return [twin.path for twin in clean]
+
+
+def _tied_and_pruned(model: nn.Module) -> Iterator[list[_Twin]]:
+    """Yield the places of each parameter that has several and is pruned in one of them."""
+    found: dict[nn.Parameter, list[_Twin]] = {}
+    for path, module in model.named_modules():
+        for key, parameter in module._parameters.items():
+            if parameter is not None:
+                name = key.removesuffix("_orig")
+                name = name if name in places.pruned_names(module) else key
+                _, hook = places.find_hook(module, name)
+                twin = _Twin(f"{path}.{name}" if path else name, module, name, hook)
+                found.setdefault(parameter, []).append(twin)
+    for group in found.values():
+        if len(group) > 1 and any(twin.hook is not None for twin in group):
+            callable_ones = [twin for twin in group if _runs_hooks(twin)]
+            masks = [places.mask_of(t.module, t.name) for t in group if t.hook is not None]
+            if any(not torch.equal(mask, masks[0]) for mask in masks):
+                raise ValueError(
+                    f"{' and '.join(twin.path for twin in group)} are one Parameter, but pruned "
+                    "by different masks: undo or remove the prunes of all but one of them first"
+                )
+            if len(callable_ones) > 1:
+                yield callable_ones
+
+
+def _runs_hooks(twin: _Twin) -> bool:
+    """Tell whether a hook in a place would ever run, and warn if not."""
+    if not isinstance(twin.module, (nn.ParameterList, nn.ParameterDict, torch.jit.ScriptModule)):
+        return True
+    warnings.warn(
+        f"'{twin.path}' shares a pruned Parameter, but a {type(twin.module).__name__} has no "
+        "forward pass in which a mask could be put on: it keeps the unpruned values",
+        stacklevel=4,
+    )
+    return False
+
+
+def _tie(group: list[_Twin]) -> None:
+    """Give all places the mask and the methods of the first pruned one, and one tie."""
+    pruned = next(twin for twin in group if twin.hook is not None)
+    assert pruned.hook is not None
+    mask, known, tie = places.mask_of(pruned.module, pruned.name), record_of(pruned.hook), Tie()
+    for twin in group:
+        if twin.hook is None:
+            siblings = (getattr(h, "record", None) for h in twin.module._forward_pre_hooks.values())
+            order = places.unpruned_order(twin.module, siblings)
+            record = Record(order=order, before=known.before)
+            hook = _copied(pruned.hook, twin.name)
+        else:
+            record, hook = record_of(twin.hook), _copied(twin.hook, twin.name)
+        hook.record = dataclasses.replace(record, tie=tie)
+        tie.places.append((weakref.ref(twin.module), twin.name))
+        own = mask.clone() if twin.hook is None else places.mask_of(twin.module, twin.name)
+        key, old = places.find_hook(twin.module, twin.name)
+        install(hook, twin.module, twin.name, own, key, old)
+
+
+def _copied(hook: BasePruningMethod, name: str) -> BasePruningMethod:
+    """Return a hook of ours with the same methods, for the tensor ``name``."""
+    methods = [copy.copy(method) for method in methods_of(hook)]
+    for method in methods:
+        method._tensor_name = name
+    single = len(methods) == 1 and isinstance(methods[0], BasePruningMethod)
+    return methods[0] if single else PruningContainer(*methods)
