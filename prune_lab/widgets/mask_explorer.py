@@ -546,17 +546,25 @@ class MaskExplorer(Panel):
     def _choose(self, choices: dict[str, Any]) -> None:
         """Take the reader's choices: ``painted`` holds a byte for each entry, 1 kept, 0 pruned."""
         amount, painted = (choices.pop(name, None) for name in ("amount", "painted"))
-        if painted is None:
-            super()._choose(choices)
-        else:  # the technique goes with it
-            super()._choose({"name": choices["name"]})
-            values = self._place.values
-            if len(painted) != values.numel():
-                raise ValueError(f"{len(painted)} entries were painted of {values.numel()}")
-            kept = torch.from_numpy(np.frombuffer(painted, "u1").astype(np.float32))
-            self.mask = kept.view(values.shape)
+        before = self.amount
+        # First the amount: all else is sent at once, and so was chosen after it.
         if amount is not None and self.ways:
             self.amount = self._amount_from(*amount)
+        try:
+            if painted is None:
+                super()._choose(choices)
+            else:  # the technique goes with it
+                super()._choose({"name": choices["name"]})
+                self._paint(painted)
+        except Exception:
+            self.amount = before
+            raise
+
+    def _paint(self, kept: bytes) -> None:
+        values = self._place.values
+        if len(kept) != values.numel():
+            raise ValueError(f"{len(kept)} entries were painted of {values.numel()}")
+        self.mask = torch.tensor(np.frombuffer(kept, "u1")).view(values.shape)
 
     def _amount_from(self, kind: str, number: float, of: int = 0) -> int | float:
         """The amount from the slider: a count is one ``of`` so many, and that may have changed."""

@@ -87,7 +87,7 @@ class Pad(Notebook):
 
     def answered(self):
         """Whether Python holds the ink that is on the screen, and has answered for it."""
-        held, answered = self.ask(f"[{INK}, widget.question == widget.answered]")
+        held, answered = self.ask(f"[{INK}, widget._asked[0] == widget.image]")
         shown = self.ink()
         full = max(shown) / max(1, *held)  # a theme's ink may be slightly transparent
         same = [shown[i] for i in INSIDE] == pytest.approx([full * held[i] for i in INSIDE], abs=2)
@@ -199,7 +199,7 @@ def test_draws_with_the_keyboard(page, jupyter_lab):
     voice = pad.panel.locator("[aria-live=polite]")
     expect(voice).to_contain_text("Pen up at row 28, column 17.")
     expect(voice).to_contain_text("dense says")
-    until(lambda: pad.ask("widget.question == widget.answered"), True)
+    until(lambda: pad.ask("widget._asked[0] == widget.image"), True)
     held = pad.ask(INK)
     assert [held[32 * row + 16] > 200 for row in range(4, 29)] == [True] * 25
     assert all(held[32 * row + col] == 0 for row in range(32) for col in (4, 28))

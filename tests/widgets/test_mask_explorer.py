@@ -675,6 +675,27 @@ def test_painting_changes_single_entries(conv1):
     assert torch.equal(explorer.mask.flatten(), l1)
 
 
+def test_an_amount_that_comes_with_a_painted_mask_is_kept(conv1):
+    """The slider had not come to rest when the painting began: both go in one question."""
+    explorer = MaskExplorer(conv1)
+    kept = torch.ones(150, dtype=torch.uint8)
+    choices = {"name": "weight", "technique": "custom_from_mask", "amount": ["fraction", 0.1]}
+    asked(explorer, choices, bytes={"painted": memoryview(kept.numpy().tobytes())})
+    assert explorer.mask.all()
+    moved(explorer, technique="l1_unstructured", painted=None)
+    assert explorer.amount == 0.1
+    assert int((explorer.mask == 0).sum()) == 15
+
+
+def test_choices_that_do_not_fit_leave_all_as_it_was(conv1):
+    explorer = MaskExplorer(conv1)
+    before = explorer.answer["controls"]
+    choices = {"name": "weight", "technique": "custom_from_mask", "amount": ["fraction", 0.1]}
+    asked(explorer, choices, bytes={"painted": memoryview(b"1")})
+    assert explorer.failed and "painted" in explorer.message
+    assert explorer.answer["controls"] == before
+
+
 def test_the_code_of_a_mask_by_hand_runs(conv1):
     explorer = MaskExplorer(conv1, amount=45)
     painted(explorer, _0=0, _149=0)
