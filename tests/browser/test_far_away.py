@@ -50,6 +50,7 @@ class Hand:
         self.dice = random.Random(seed)
         self.layer, self.technique, self.amount = "0.weight", "l1_unstructured", 0.3
         self.painted = None
+        self.did = []  # for whoever reads a failure
         self.applied = []  # masks, the last one is the model's
 
     def gone(self):
@@ -82,6 +83,9 @@ class Hand:
             self.page.wait_for_timeout(self.dice.choice([0, 110, 350]))  # the hand's own pause
             self.amount = float(self.notebook.slider.input_value())
             self.see()
+        # A slow browser may have taken the last move only with the button's release.
+        self.amount = float(self.notebook.slider.input_value())
+        self.see()
 
     def paint(self):
         if self.layer != "0.weight":
@@ -135,6 +139,7 @@ class Hand:
         whole = self.weights[self.layer].size
         gone = int(self.gone().sum())
         expect(panel.locator(".prune-lab-entry")).not_to_contain_text("Waiting")
+        print(*self.did, sep="\n")
         until(notebook.counts, (whole - gone, gone))
         state = (
             "[widget.name, widget.technique, (widget.mask == 0).int().flatten().tolist(),"
@@ -206,10 +211,11 @@ def test_whatever_the_hand_does(far, seed, slower):
     slow_down(far.page, slower)
     acts = [hand.keys, hand.ends, hand.drag, hand.paint, hand.choose_technique, hand.choose_layer]
     acts += [hand.apply, hand.undo, hand.drag, hand.keys]
-    for _ in range(3):
+    for _ in range(2):
         for act in hand.dice.choices(acts, k=6):
             if far.slider.is_visible() or act not in (hand.keys, hand.ends, hand.drag):
                 act()
+                hand.did.append((act.__name__, hand.layer, hand.technique, hand.amount))
         hand.rest()
     slow_down(far.page, 1)
     assert far.page.evaluate("byItself") == []
