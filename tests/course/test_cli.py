@@ -8,12 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
+
+from tests.course.served import page_at
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,20 +131,6 @@ def test_without_notebooks_it_says_where_they_are(light_clone: Path, command: st
     assert "clone of PruneLab" in result.stdout
 
 
-def _page_at(address: str) -> str:
-    """The page, when the server is there: it prints its address before it listens."""
-    end = time.monotonic() + 120
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=60) as page:
-                return page.read().decode()
-        except urllib.error.URLError as error:
-            refused = isinstance(error.reason, ConnectionRefusedError)
-            if not refused or time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-
-
 def test_lab_without_a_display_prints_an_address_that_opens_the_first_notebook(
     clone: Path, tmp_path: Path
 ) -> None:
@@ -165,7 +150,7 @@ def test_lab_without_a_display_prints_an_address_that_opens_the_first_notebook(
         printed = (line.strip() for line in server.stdout or ())
         address = next((line for line in printed if line.startswith("http://127.0.0.1:")), "")
         assert "/lab/tree/01-first.ipynb?token=" in address
-        assert "JupyterLab" in _page_at(address)
+        assert "JupyterLab" in page_at(address)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)

@@ -9,13 +9,13 @@ import json
 import os
 import signal
 import subprocess
-import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from prune_lab.course.release import release
+from tests.course.served import page_at
 from tutorial import build
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def test_the_lab_opens_the_learners_copy(tmp_path: Path) -> None:
         assert "/lab/tree/01-create-a-model.ipynb?token=" in address
         token = address.rsplit("token=")[1]
         root = address.split("/lab/")[0]
-        listed = urllib.request.urlopen(f"{root}/api/contents?token={token}", timeout=60).read()
+        listed = page_at(f"{root}/api/contents?token={token}")
         assert f"{CHAPTER}.ipynb" in {entry["name"] for entry in json.loads(listed)["content"]}
     finally:
         server.send_signal(signal.SIGTERM)
