@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def address_printed_by(
+    command: list[str], folder: Path, environment: dict[str, str]
+) -> Iterator[str]:
+    """Start a server, yield the address that it prints, and end it."""
+    server = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        printed = (line.strip() for line in server.stdout or ())
+        yield next((line for line in printed if line.startswith("http://127.0.0.1:")), "")
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(60)
 
 
 def page_at(address: str) -> str:

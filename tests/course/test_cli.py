@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.course.served import page_at
+from tests.course.served import address_printed_by, page_at
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,19 +137,7 @@ def test_lab_without_a_display_prints_an_address_that_opens_the_first_notebook(
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment |= {"PYTHONPATH": str(clone), "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime")}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "prune_lab.cli", "lab"],
-        cwd=clone,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        printed = (line.strip() for line in server.stdout or ())
-        address = next((line for line in printed if line.startswith("http://127.0.0.1:")), "")
+    command = [sys.executable, "-m", "prune_lab.cli", "lab"]
+    with address_printed_by(command, clone, environment) as address:
         assert "/lab/tree/01-first.ipynb?token=" in address
         assert "JupyterLab" in page_at(address)
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(60)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import nbformat
 import pytest
 
 from prune_lab.course.release import release
-from tests.course.served import page_at
+from tests.course.served import address_printed_by, page_at
 from tutorial import build
 
 ROOT = Path(__file__).parents[2]
@@ -59,25 +58,13 @@ def test_the_wheel_brings_the_course_and_looks_well(tmp_path: Path) -> None:
 
 def test_the_lab_opens_the_learners_copy(tmp_path: Path) -> None:
     run(tmp_path, "prune-lab", "start", "mine")
-    server = subprocess.Popen(
-        [str(BIN / "prune-lab"), "lab"],
-        cwd=tmp_path / "mine",
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        printed = (line.strip() for line in server.stdout or ())
-        address = next((line for line in printed if line.startswith("http://127.0.0.1:")), "")
+    command = [str(BIN / "prune-lab"), "lab"]
+    with address_printed_by(command, tmp_path / "mine", environment(tmp_path)) as address:
         assert "/lab/tree/01-create-a-model.ipynb?token=" in address
         token = address.rsplit("token=")[1]
         root = address.split("/lab/")[0]
         listed = page_at(f"{root}/api/contents?token={token}")
         assert f"{CHAPTER}.ipynb" in {entry["name"] for entry in json.loads(listed)["content"]}
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(60)
 
 
 def test_a_started_notebook_runs(tmp_path: Path) -> None:
