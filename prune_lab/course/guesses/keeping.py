@@ -31,8 +31,7 @@ class Keeping:
 
     def file(self, chapter: str, name: str, question: Question) -> GuessFile:
         """The file of one question. A question that is changed gets another file."""
-        asked = json.dumps(question.sent(), sort_keys=True).encode()
-        mark = hashlib.sha256(asked).hexdigest()[:8]
+        mark = hashlib.sha256(repr(question).encode()).hexdigest()[:8]
         path = self.folder and self.folder / f"{chapter}-{name}-{mark}.json"
         return GuessFile(path, question)
 

@@ -33,6 +33,7 @@ class GuessPanel(Panel):
     truth = traitlets.Any(None, allow_none=True, help="as JSON has it").tag(sync=True)
     question = traitlets.Dict(help="what is asked").tag(sync=True)
     sentence = traitlets.Unicode(help="where guess and truth part").tag(sync=True)
+    gap = traitlets.Any(None, help="of curves: where they part most").tag(sync=True)
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
@@ -50,8 +51,9 @@ class GuessPanel(Panel):
 
     def _look(self) -> None:
         asked = self._asked
-        self.guess = asked.guess
-        self.sentence = asked.question.find(asked.guess, self.truth).sentence
+        found = asked.question.find(asked.guess, self.truth)
+        with self.hold_sync():
+            self.guess, self.sentence, self.gap = asked.guess, found.sentence, found.gap
         if asked.problem:
             self._say(asked.problem, failed=True)
 

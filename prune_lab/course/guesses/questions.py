@@ -31,6 +31,7 @@ class Finding(NamedTuple):
     truth: str = ""
     missed: str = ""
     sentence: str = ""
+    gap: tuple[float, float, float] | None = None  # of curves: x, the truth there, the guess there
 
 
 class Question(ABC):
@@ -76,6 +77,15 @@ class Axis:
         """How far it reaches."""
         return self.high - self.low
 
+    @property
+    def decimals(self) -> int:
+        """How many of a number are said: to a thousandth of the range."""
+        return max(0, 3 - math.floor(math.log10(self.span)))
+
+    def sent(self) -> dict[str, Any]:
+        """The axis as the browser reads it."""
+        return {**asdict(self), "decimals": self.decimals}
+
     def read(self, number: Any, what: str) -> float:
         """Return a number inside, which a rounding error may have put just outside."""
         if isinstance(number, (Tensor, np.ndarray, np.generic)) and math.prod(number.shape) == 1:
@@ -93,9 +103,8 @@ class Axis:
         return min(max(number, self.low), self.high)
 
     def said(self, number: float) -> str:
-        """A number to a thousandth of the range, without zeros at the end."""
-        decimals = max(0, 3 - math.floor(math.log10(self.span)))
-        text = f"{number:,.{decimals}f}"
+        """A number without zeros at the end, and without its label."""
+        text = f"{number:,.{self.decimals}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
         return "0" if text == "-0" else text.replace("-", "−")
 
@@ -125,7 +134,7 @@ class Number(Question):
         return 10.0 ** (math.floor(math.log10(self._axis.span)) - 2)
 
     def sent(self) -> dict[str, Any]:
-        return {**super().sent(), "step": self.step}
+        return {**super().sent(), "step": self.step, "decimals": self._axis.decimals}
 
     def read_guess(self, guess: Any) -> float | None:
         if guess is None:
@@ -209,7 +218,7 @@ class Curve(Question):
         _checked_text(self.text)
 
     def sent(self) -> dict[str, Any]:
-        return {**super().sent(), "columns": COLUMNS}
+        return {"text": self.text, "x": self.x.sent(), "y": self.y.sent(), "columns": COLUMNS}
 
     @property
     def places(self) -> list[float]:
@@ -244,7 +253,9 @@ class Curve(Question):
     def find(self, guess: Any, truth: Any) -> Finding:
         if truth is None:
             return Finding("no guess" if guess is None else "a curve")
-        measured = f"measured at {len(truth)} points"
+        (x0, y0), (x1, y1) = truth[0], truth[-1]
+        ends = [f"{self.y.said(y)} at {self.x.said(x)}" for x, y in ((x0, y0), (x1, y1))]
+        measured = f"from {ends[0]} to {ends[1]}"
         if guess is None:
             return Finding("no guess", measured, "", NO_GUESS)
         gaps = [
@@ -267,6 +278,7 @@ class Curve(Question):
             f"{said(y)} at {at}",
             f"{said(gap)} {way}",
             f"They part most at {at}: {self.y.label} is {said(gap)} {way} than you drew.",
+            (x, y, drawn),
         )
 
     def height(self, guess: list[float | None], x: float) -> float | None:
