@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from prune_lab.course.guesses.asked import Asked
 from prune_lab.course.guesses.keeping import Keeping
@@ -58,7 +58,7 @@ class Guesses:
 
         Raises GuessError when the range is none, or `name` stands for another question already.
         """
-        return GuessNumber(self._ask(name, Number(question, low, high, unit)))
+        return GuessNumber(self._ask(name, Number(question, low, high, unit), GuessNumber))
 
     def choice(self, name: str, question: str, *, options: Sequence[str]) -> GuessChoice:
         """Ask which of `options` it will be.
@@ -66,7 +66,7 @@ class Guesses:
         Raises GuessError when these are not two or more different texts, or `name` stands for
         another question already.
         """
-        return GuessChoice(self._ask(name, Choice(question, tuple(options))))
+        return GuessChoice(self._ask(name, Choice(question, _texts(options)), GuessChoice))
 
     def curve(
         self,
@@ -80,7 +80,7 @@ class Guesses:
 
         Raises GuessError when an axis has no range, or `name` stands for another question already.
         """
-        return GuessCurve(self._ask(name, Curve(question, Axis(*x), Axis(*y))))
+        return GuessCurve(self._ask(name, Curve(question, _axis(x), _axis(y)), GuessCurve))
 
     def reveal(self, name: str, truth: object) -> GuessPanel:
         """Lay the truth over the guess; a panel that says in one sentence where they part.
@@ -101,10 +101,11 @@ class Guesses:
         asked.reveal(truth)
         return asked.panel(asked)
 
-    def _ask(self, name: str, question: Question) -> Asked:
+    def _ask(self, name: str, question: Question, panel: type[GuessPanel]) -> Asked:
         before = self._asked.get(_name(name))
         if before is None:
-            self._asked[name] = before = Asked(self.chapter, name, question, self._keeping)
+            file = self._keeping.file(self.chapter, name, question)
+            self._asked[name] = before = Asked(name, question, file, panel)
         elif before.question != question:
             raise GuessError(
                 f"{name!r} stands for another question already ({before.question.text!r}); "
@@ -129,8 +130,8 @@ class Guesses:
         rows = []
         for asked in self._asked.values():
             found = asked.finding
-            cells = (asked.question.text, found.guess, found.truth or "not revealed yet")
-            cells += (found.missed,)
+            known = found.truth or "not revealed yet"
+            cells = (asked.question.text, found.guess, known, found.missed)
             rows.append("".join(f"<td{_LEFT}>{html.escape(cell)}</td>" for cell in cells))
         head = "".join(
             f'<th scope="col"{_LEFT}>{title}</th>'
@@ -141,6 +142,18 @@ class Guesses:
 
 
 _LEFT = ' style="text-align: start"'
+
+
+def _texts(options: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(options, str) or not isinstance(options, Iterable):
+        raise GuessError("options should be two or more different texts")
+    return tuple(options)
+
+
+def _axis(given: tuple[str, float, float]) -> Axis:
+    if not isinstance(given, (tuple, list)) or len(given) != 3:
+        raise GuessError(f"an axis is a label, the lowest and the highest number, not {given!r}")
+    return Axis(*given)
 
 
 def _name(name: str) -> str:

@@ -6,7 +6,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from prune_lab.course.guesses.keeping import Keeping
+from prune_lab.course.guesses.keeping import GuessFile
 from prune_lab.course.guesses.questions import Finding, Question
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ class Asked:
     reveals shows it when it comes.
     """
 
-    def __init__(self, chapter: str, name: str, question: Question, keeping: Keeping) -> None:
-        self.name, self.question = name, question
-        self._file = keeping.file(chapter, name, question)
-        self.guess, self.problem = self._file.read()
+    def __init__(
+        self, name: str, question: Question, file: GuessFile, panel: type[GuessPanel]
+    ) -> None:
+        self.name, self.question, self.panel = name, question, panel
+        self._file = file
+        self.guess, self.problem = file.read()
         self.truth: Any = None
-        self.panel: type[GuessPanel]
         self.panels: weakref.WeakSet[GuessPanel] = weakref.WeakSet()
         self._one_at_a_time = threading.RLock()
 

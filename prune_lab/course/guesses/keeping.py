@@ -1,8 +1,7 @@
 """Where guesses are kept: a folder `guesses` beside the notebooks, one small file for each.
 
-A file of its own for each question means that two notebooks, or one that is open twice, never
-write over each other's guesses. A file is written beside its place and then moved there, so that it is
-whole whenever Python ends.
+A file of its own for each question means that two notebooks never write over each other's guesses.
+A file is written beside its place and then moved there, so that it is whole whenever Python ends.
 
 The environment variable PRUNE_LAB_GUESSES names another folder; if it is empty, nothing is read
 or written, as when the course's notebooks are built and tested.
@@ -14,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +49,8 @@ class GuessFile(NamedTuple):
         """
         if self.path is None:
             return None, ""
+        if os.path.lexists(self.path) and not self.path.is_file():
+            return None, self._put_aside(self.path)
         try:
             with self.path.open("rb") as file:
                 content = file.read(_LARGEST + 1)
@@ -67,7 +69,8 @@ class GuessFile(NamedTuple):
         """Keep a guess, or forget it if it is None; one sentence if that cannot be done."""
         if self.path is None:
             return ""
-        part = self.path.with_name(f".{self.path.stem}-{os.getpid()}.part")
+        who = f"{os.getpid()}-{threading.get_ident()}"
+        part = self.path.with_name(f".{self.path.stem}-{who}.part")
         try:
             if guess is None:
                 self.path.unlink(missing_ok=True)

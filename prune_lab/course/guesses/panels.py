@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from textwrap import fill
+from typing import Any
 
 import traitlets
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 
 from prune_lab import plots
 from prune_lab.course.guesses.asked import Asked
-from prune_lab.course.guesses.questions import Choice, Curve, Number
+from prune_lab.course.guesses.questions import Choice, Curve, Number, Question
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.panel import Panel
 
@@ -27,7 +28,8 @@ class GuessPanel(Panel):
     """
 
     _controls = ("guess",)
-    _size: ClassVar[tuple[float, float]] = (6.4, 1.7)  # inches
+    _question: Question
+    _height = 1.7  # of its picture, in inches
 
     guess = traitlets.Any(None, allow_none=True, help="as JSON has it")
     truth = traitlets.Any(None, allow_none=True, help="as JSON has it").tag(sync=True)
@@ -36,8 +38,7 @@ class GuessPanel(Panel):
     gap = traitlets.Any(None, help="of curves: where they part most").tag(sync=True)
 
     def __init__(self, asked: Asked) -> None:
-        self._asked = asked
-        asked.panel = type(self)
+        self._asked, self._question = asked, asked.question
         super().__init__()
         self.question = asked.question.sent()
         self.truth = asked.truth
@@ -54,12 +55,12 @@ class GuessPanel(Panel):
         found = asked.question.find(asked.guess, self.truth)
         with self.hold_sync():
             self.guess, self.sentence, self.gap = asked.guess, found.sentence, found.gap
-        if asked.problem:
-            self._say(asked.problem, failed=True)
+        if asked.problem or self.failed:
+            self._say(asked.problem, failed=bool(asked.problem))
 
     @traitlets.validate("guess")
     def _check_guess(self, proposal: traitlets.Bunch) -> Any:
-        return self._asked.question.read_guess(proposal.value)
+        return self._question.read_guess(proposal.value)
 
     def __repr__(self) -> str:
         truth = "" if self.truth is None else f", truth={self._short(self.truth)}"
@@ -72,18 +73,18 @@ class GuessPanel(Panel):
 
     def _words(self) -> str:
         """The panel in words, for those who do not see it."""
-        found = self._asked.question.find(self.guess, self.truth)
+        found = self._question.find(self.guess, self.truth)
         known = f" The truth: {found.truth}." if found.truth else ""
-        return f"{self._asked.question.text} Your guess: {found.guess}.{known} {self.sentence}"
+        return f"{self._question.text} Your guess: {found.guess}.{known} {self.sentence}"
 
     def _figure(self) -> Figure:
-        figure = Figure(figsize=self._size, layout="constrained")
+        figure = Figure(figsize=(6.4, self._height), layout="constrained")
         ax = figure.subplots()
-        ax.set_title(self._asked.question.text, fontsize=11, loc="left", wrap=True)
+        ax.set_title(fill(self._question.text, 64), fontsize=11, loc="left")
         ax.spines[["top", "right"]].set_visible(False)
         self._draw(ax)
         if said := self.sentence or ("" if self.guess is not None else "No guess yet."):
-            figure.supxlabel(said, fontsize=10, x=0.01, ha="left")
+            figure.supxlabel(fill(said, 80), fontsize=10, x=0.01, ha="left")
         return figure
 
     def _draw(self, ax: Axes) -> None:
@@ -103,21 +104,20 @@ class GuessNumber(GuessPanel):
     """A number on a line."""
 
     _esm = script("guess_number.js")
+    _question: Number
 
     def _short(self, value: Any) -> str:
-        question = self._asked.question
-        assert isinstance(question, Number)
-        return question.said(value)
+        return self._question.said(value)
 
     def _draw(self, ax: Axes) -> None:
-        question = self._asked.question
-        assert isinstance(question, Number)
+        question = self._question
         ax.set_xlim(question.low, question.high)
         ax.set_ylim(-1, 1)
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
         ax.set_xlabel(question.unit)
-        marks = [("your guess", self.guess, YOURS, "v", 0.3), ("the truth", self.truth, TRUTH, "^", -0.3)]
+        marks = [("your guess", self.guess, YOURS, "v", 0.3)]
+        marks += [("the truth", self.truth, TRUTH, "^", -0.3)]
         for label, at, colour, shape, height in marks:
             if at is not None:
                 ax.plot([at], [0], shape, color=colour, markersize=9, clip_on=False)
@@ -135,21 +135,24 @@ class GuessChoice(GuessPanel):
     """One of a few options."""
 
     _esm = script("guess_choice.js")
+    _question: Choice
+
+    def __init__(self, asked: Asked) -> None:
+        super().__init__(asked)
+        self._height = 0.9 + 0.28 * len(self._question.options)
 
     def _draw(self, ax: Axes) -> None:
-        question = self._asked.question
-        assert isinstance(question, Choice)
+        question = self._question
         ax.axis("off")
         count = len(question.options)
-        ax.figure.set_size_inches(6.4, 0.9 + 0.28 * count)
         ax.set_ylim(count - 0.5, -0.5)
         ax.set_xlim(0, 1)
         for row, option in enumerate(question.options):
             notes = ["your guess"] * (option == self.guess) + ["the truth"] * (option == self.truth)
             colour = TRUTH if option == self.truth else YOURS if option == self.guess else "black"
-            mark = "●" if option == self.guess else "○"
+            mark, grey = ("●", YOURS) if option == self.guess else ("○", plots.PRUNED_HATCH)
             said = f"{option} — {', '.join(notes)}" if notes else option
-            ax.text(0.01, row, mark, color=YOURS, va="center")
+            ax.text(0.01, row, mark, color=grey, va="center")
             ax.text(0.05, row, said, color=colour, va="center")
 
 
@@ -157,21 +160,21 @@ class GuessCurve(GuessPanel):
     """A curve to draw."""
 
     _esm = script("guess_curve.js")
-    _size = (6.4, 3.6)
+    _question: Curve
+    _height = 3.6
 
     def _short(self, value: Any) -> str:
         return f"{sum(at is not None for at in value)} points"
 
     def _draw(self, ax: Axes) -> None:
-        question = self._asked.question
-        assert isinstance(question, Curve)
+        question = self._question
         ax.set_xlim(question.x.low, question.x.high)
         ax.set_ylim(question.y.low, question.y.high)
         ax.set_xlabel(question.x.label)
         ax.set_ylabel(question.y.label)
         if self.guess is not None:
             heights = [float("nan") if at is None else at for at in self.guess]
-            ax.plot(question.places, heights, "--", color=YOURS, linewidth=2, label="your guess")
+            ax.plot(question.places, heights, color=YOURS, linewidth=3.5, label="your guess")
         if self.truth is not None:
             xs, ys = zip(*self.truth, strict=True)
             ax.plot(xs, ys, "o-", color=TRUTH, linewidth=2, markersize=4, label="the truth")

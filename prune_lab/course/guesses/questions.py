@@ -92,7 +92,7 @@ class Axis:
             number = number.item()
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise GuessError(f"{what} should be a number, not {type(number).__name__}")
-        if not math.isfinite(number):
+        if isinstance(number, float) and not math.isfinite(number):
             raise GuessError(f"{what} is {number}, which is no place on the scale")
         slack = 1e-6 * self.span
         if not self.low - slack <= number <= self.high + slack:
@@ -134,18 +134,22 @@ class Number(Question):
         return 10.0 ** (math.floor(math.log10(self._axis.span)) - 2)
 
     def sent(self) -> dict[str, Any]:
+        """The question, and how far apart and how exact its guesses are."""
         return {**super().sent(), "step": self.step, "decimals": self._axis.decimals}
 
     def read_guess(self, guess: Any) -> float | None:
+        """Return a number of the range, a whole one where the range is of whole ones."""
         if guess is None:
             return None
         number = self._axis.read(guess, "the guess")
         return round(number) if self.step == 1 else number
 
     def read_truth(self, truth: Any) -> float:
+        """Return a number of the range."""
         return self._axis.read(truth, "the truth")
 
     def find(self, guess: Any, truth: Any) -> Finding:
+        """Say how much more or less it is."""
         said = self._axis.said
         yours = "no guess" if guess is None else self.with_unit(guess)
         if truth is None:
@@ -157,10 +161,8 @@ class Number(Question):
         if gap == "0":
             return Finding(yours, is_so, "nothing", f"You guessed {yours}, and so it is.")
         missed = f"{gap} {'more' if truth > guess else 'less'}"
-        in_unit = f", in {self.unit}" if self.unit else ""
-        return Finding(
-            yours, is_so, missed, f"You guessed {said(guess)}, it is {said(truth)}: {missed}{in_unit}."
-        )
+        sentence = f"You guessed {yours}, and it is {said(truth)}: {missed}."
+        return Finding(yours, is_so, missed, sentence)
 
     def said(self, number: float) -> str:
         """A number, without its unit."""
@@ -185,9 +187,11 @@ class Choice(Question):
             raise GuessError("options should be two or more different texts")
 
     def read_guess(self, guess: Any) -> str | None:
+        """Return one of the options."""
         return None if guess is None else self._read(guess, "the guess")
 
     def read_truth(self, truth: Any) -> str:
+        """Return one of the options."""
         return self._read(truth, "the truth")
 
     def _read(self, option: Any, what: str) -> str:
@@ -196,6 +200,7 @@ class Choice(Question):
         return option
 
     def find(self, guess: Any, truth: Any) -> Finding:
+        """Say which one it is."""
         yours = "no guess" if guess is None else guess
         if truth is None:
             return Finding(yours)
@@ -218,6 +223,7 @@ class Curve(Question):
         _checked_text(self.text)
 
     def sent(self) -> dict[str, Any]:
+        """The question, and how many heights a drawn curve has."""
         return {"text": self.text, "x": self.x.sent(), "y": self.y.sent(), "columns": COLUMNS}
 
     @property
@@ -226,6 +232,7 @@ class Curve(Question):
         return [self.x.low + self.x.span * i / (COLUMNS - 1) for i in range(COLUMNS)]
 
     def read_guess(self, guess: Any) -> list[float | None] | None:
+        """Return the heights; a curve without any is none."""
         if guess is None:
             return None
         if not isinstance(guess, list) or len(guess) != COLUMNS:
@@ -251,6 +258,7 @@ class Curve(Question):
         return points
 
     def find(self, guess: Any, truth: Any) -> Finding:
+        """Say at which measured x the two part most."""
         if truth is None:
             return Finding("no guess" if guess is None else "a curve")
         (x0, y0), (x1, y1) = truth[0], truth[-1]

@@ -24,9 +24,9 @@ export function guessPanel(ask, reveal) {
     const question = model.get("question");
     const truth = model.get("truth");
     const body = element("div", { class: "prune-lab-figure prune-lab-guess" });
-    const words = element("div", { class: "prune-lab-guess-words" });
+    const words = element("div", { class: "prune-lab-guess-words", dir: "auto" });
     const back = button("Take back", () => dialogue.choose({ guess: null }));
-    const message = element("div", { class: "prune-lab-message", role: "status" });
+    const message = element("div", { class: "prune-lab-message", role: "status", dir: "auto" });
     const voice = quietVoice();
     el.setAttribute("role", "group");
     el.setAttribute("aria-label", `${truth === null ? "Your guess" : "The answer"}: ${question.text}`);

@@ -30,6 +30,7 @@ function reveal(question, body, truth) {
     for (const { option, mark, notes, row } of rows) {
       const [chosen, right] = [option === guess, option === truth];
       mark.textContent = chosen ? "●" : "○";
+      row.classList.toggle("prune-lab-chosen", chosen);
       row.classList.toggle("prune-lab-right", right);
       notes.replaceChildren(
         ...(chosen ? [element("span", { class: "prune-lab-guess-note prune-lab-guess" }, "your guess")] : []),

@@ -62,21 +62,16 @@ function axes({ x, y }, attributes = {}) {
     box,
     area,
     picture,
-    /** Lines through [x, y], and a dot on each point of them: of all, of none, or where one stands alone. */
-    path: (lines, dots = lines.flat()) => [
-      ...lines.map((points) => points.map(([a, b], i) => `${i ? "L" : "M"}${share(x, a)} ${1 - share(y, b)}`).join("")),
-      ...dots.map(([a, b]) => `M${share(x, a)} ${1 - share(y, b)}h0`),
-    ].join("") || "M0 0",
+    /** Lines, each through its points [x, y]; through a single point goes a dot. */
+    path: (lines) => lines.map((points) => points.map(([a, b], i) => `${i ? "L" : "M"}${share(x, a)} ${1 - share(y, b)}`).join("")
+      + (points.length === 1 ? "h0" : "")).join(""),
   };
 }
 
 const placeOf = ({ x, columns }, column) => x.low + ((x.high - x.low) * column) / (columns - 1);
 
-/** What is drawn of a guess: its pieces, and a dot where a piece is a single point. */
-function guessed(question, plot, guess) {
-  const lines = pieces(guess ?? []).map((piece) => piece.map(([column, height]) => [placeOf(question, column), height]));
-  return plot.path(lines, lines.filter((line) => line.length === 1).flat());
-}
+const guessed = (question, plot, guess) => plot.path(
+  pieces(guess ?? []).map((piece) => piece.map(([column, height]) => [placeOf(question, column), height])));
 
 function ask(question, body, { move, rest }) {
   const { x, y, columns } = question;
@@ -156,8 +151,7 @@ function ask(question, body, { move, rest }) {
     write(where, spot());
   }
   function showCursor() {
-    const point = [placeOf(question, at), level];
-    cursor.setAttribute("d", plot.path([], [point]));
+    cursor.setAttribute("d", plot.path([[[placeOf(question, at), level]]]));
   }
 
   return {
@@ -176,15 +170,16 @@ function ask(question, body, { move, rest }) {
 function reveal(question, body, truth) {
   const { x, y } = question;
   const plot = axes(question, { role: "img" });
-  const [line, real, gap] = ["guess", "truth", "gap"].map((kind) => stroke(`prune-lab-stroke-${kind}`));
-  plot.picture.append(gap, line, real);
+  const [gap, line, real, dots] = ["gap", "guess", "truth", "dots"].map((kind) => stroke(`prune-lab-stroke-${kind}`));
+  plot.picture.append(gap, line, real, dots);
   real.setAttribute("d", plot.path([truth]));
+  dots.setAttribute("d", plot.path(truth.map((point) => [point])));
   const marks = element("div");
   body.append(plot.box, marks);
   const [first, last] = [truth[0], truth.at(-1)].map(([a, b]) => `${said(b, y.decimals)} at ${said(a, x.decimals)}`);
   return (guess, apart) => {
     line.setAttribute("d", guessed(question, plot, guess));
-    gap.setAttribute("d", apart ? plot.path([[[apart[0], apart[1]], [apart[0], apart[2]]]], []) : "M0 0");
+    gap.setAttribute("d", apart ? plot.path([[[apart[0], apart[1]], [apart[0], apart[2]]]]) : "");
     marks.replaceChildren(guess === null ? legend(["truth", "the truth"]) : legend(["guess", "your guess"], ["truth", "the truth"]));
     plot.area.setAttribute("aria-label", `${y.label} against ${x.label}, the truth${guess === null ? "" : " over your guess"}: from ${first} to ${last}`);
   };
