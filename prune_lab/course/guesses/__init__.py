@@ -99,7 +99,7 @@ class Guesses:
                 f"{name!r} has not been asked; run the cell that asks it (asked so far: {known})"
             )
         asked.reveal(truth)
-        return asked.panel(asked)
+        return asked.panel(asked, asked.truth)
 
     def _ask(self, name: str, question: Question, panel: type[GuessPanel]) -> Asked:
         before = self._asked.get(_name(name))

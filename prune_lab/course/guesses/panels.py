@@ -37,20 +37,16 @@ class GuessPanel(Panel):
     sentence = traitlets.Unicode(help="where guess and truth part").tag(sync=True)
     gap = traitlets.Any(None, help="of curves: where they part most").tag(sync=True)
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, truth: Any = None) -> None:
         self._asked, self._question = asked, asked.question
         super().__init__()
-        self.question = asked.question.sent()
-        self.truth = asked.truth
-        self._look()
+        self.question, self.truth = asked.question.sent(), truth
+        self.refresh()
         asked.panels.add(self)
         self.observe(lambda change: asked.keep(change.new), "guess")
 
     def refresh(self) -> None:
-        """Show what is kept now; another panel may show the same question."""
-        self._look()
-
-    def _look(self) -> None:
+        """Show the guess that is kept now; it may have been made in another panel."""
         asked = self._asked
         found = asked.question.find(asked.guess, self.truth)
         with self.hold_sync():
@@ -137,8 +133,8 @@ class GuessChoice(GuessPanel):
     _esm = script("guess_choice.js")
     _question: Choice
 
-    def __init__(self, asked: Asked) -> None:
-        super().__init__(asked)
+    def __init__(self, asked: Asked, truth: Any = None) -> None:
+        super().__init__(asked, truth)
         self._height = 0.9 + 0.28 * len(self._question.options)
 
     def _draw(self, ax: Axes) -> None:
