@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from prune_lab import plots
 from prune_lab.course.guesses.asked import Asked
-from prune_lab.course.guesses.questions import Choice, Curve, Number, Question
+from prune_lab.course.guesses.questions import Choice, Curve, GuessError, Number, Question
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.panel import Panel
 
@@ -56,7 +56,11 @@ class GuessPanel(Panel):
 
     @traitlets.validate("guess")
     def _check_guess(self, proposal: traitlets.Bunch) -> Any:
-        return self._question.read_guess(proposal.value)
+        try:
+            return self._question.read_guess(proposal.value)
+        except GuessError as error:
+            # Of no other error does traitlets know that the value must not become a change.
+            raise traitlets.TraitError(str(error)) from error
 
     def __repr__(self) -> str:
         truth = "" if self.truth is None else f", truth={self._short(self.truth)}"
