@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 COLUMNS = 41  # where a drawn curve has a height: at equal distances, both ends among them
+_ENDLESS = 1e300  # beyond it sums of two numbers may be infinite
 _NEAR = 0.02  # of the range: nobody draws more exactly
 
 NO_GUESS = "You made no guess."
@@ -66,7 +67,7 @@ class Axis:
 
     def __post_init__(self) -> None:
         ends = (self.low, self.high)
-        real = all(isinstance(end, (int, float)) and math.isfinite(end) for end in ends)
+        real = all(isinstance(end, (int, float)) and abs(end) < _ENDLESS for end in ends)
         if not isinstance(self.label, str) or not real or not self.low < self.high:
             raise GuessError(
                 f"a range goes from a lower to a higher number, not {self.low!r} to {self.high!r}"
@@ -92,8 +93,8 @@ class Axis:
             number = number.item()
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise GuessError(f"{what} should be a number, not {type(number).__name__}")
-        if isinstance(number, float) and not math.isfinite(number):
-            raise GuessError(f"{what} is {number}, which is no place on the scale")
+        if not abs(number) < _ENDLESS:  # NaN is neither
+            raise GuessError(f"{what} is no number on the question's scale")
         slack = 1e-6 * self.span
         if not self.low - slack <= number <= self.high + slack:
             raise GuessError(
