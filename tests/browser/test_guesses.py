@@ -1,9 +1,10 @@
-"""Guesses in JupyterLab: drawn, set and chosen by mouse, finger and keys; kept; the truth over them."""
+"""Guesses in JupyterLab: made by mouse, finger and keys, kept, and the truth laid over them."""
 
 from __future__ import annotations
 
 import re
 import secrets
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import expect
@@ -78,7 +79,7 @@ class Drawing(Guessing):
 def on_the_way(points, columns=41):
     """Each column's height, in percent, on the straight lines through the points."""
     heights = [None] * columns
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         for column in range(columns):
             x = column / (columns - 1)
             if x0 <= x <= x1:
@@ -149,9 +150,7 @@ def test_a_curve_is_drawn_with_a_finger(page, jupyter_lab):
     expect(drawing.words).to_contain_text("This is your guess.")
     assert close(drawing.kept(), on_the_way(FALL))
     drawing.show()
-    drawing.panel.get_by_role(
-        "button", name="Take back"
-    ).tap() if False else drawing.panel.get_by_role("button", name="Take back").click()
+    drawing.panel.get_by_role("button", name="Take back").click()
     expect(drawing.words).to_contain_text("No guess yet")
     assert drawing.kept() is None
 
@@ -213,12 +212,9 @@ def test_a_number_set_right_before_the_next_cell_is_in_its_answer(page, jupyter_
     expect(revealed.locator(".prune-lab-guess-tag")).to_have_text(
         ["your guess: 76 weights", "the truth: 112 weights"]
     )
-    line, *marks = [
-        revealed.locator(part).bounding_box()
-        for part in (".prune-lab-guess-track", ".prune-lab-guess", ".prune-lab-truth")
-        if part != ".prune-lab-guess"
-    ]
-    at = marks[0]["x"] - line["x"]
+    parts = (".prune-lab-guess-track", ".prune-lab-guess-pin.prune-lab-truth")
+    line, pin = (revealed.locator(part).bounding_box() for part in parts)
+    at = pin["x"] - line["x"]
     assert at == pytest.approx(line["width"] * 112 / 150, abs=1)
 
     guessing.show()
