@@ -116,7 +116,7 @@ function ask(question, body, { move, rest }) {
   });
   for (const end of ["pointerup", "pointercancel"]) plot.area.addEventListener(end, () => { last = null; rest(); });
 
-  // The keyboard: what is drawn goes straight from the last point to this one
+  // The keyboard: what is drawn here goes straight from the drawn place that was left last
   let at = 0;
   let level = (y.low + y.high) / 2;
   let anchor = null;
@@ -129,6 +129,7 @@ function ask(question, body, { move, rest }) {
     event.preventDefault();
     event.stopPropagation();
     if (along !== undefined) {
+      if (heights[at] !== null) anchor = at;
       at = Math.min(Math.max(along, 0), columns - 1);
       level = heights[at] ?? level;
       showCursor();
@@ -136,8 +137,7 @@ function ask(question, body, { move, rest }) {
       return;
     }
     level = whole(Number((level + up * (y.high - y.low)).toPrecision(12)));
-    draw(anchor === null ? [at, level] : [anchor, heights[anchor] ?? level], [at, level]);
-    anchor = at;
+    draw(anchor === null ? [at, level] : [anchor, heights[anchor]], [at, level]);
     say();
   });
   plot.area.addEventListener("keyup", rest);
