@@ -43,7 +43,7 @@ export function guessPanel(ask, reveal) {
     function draw() {
       const guess = dialogue.get("guess");
       view.set(guess, model.get("gap"));
-      const waits = dialogue.late ? " The kernel has not taken it yet." : "";
+      const waits = dialogue.late ? " No kernel has taken it yet." : "";
       write(words, `${view.words(guess)}${waits}`);
       words.classList.toggle("prune-lab-soft", truth === null && guess === null);
       show(back, truth === null && guess !== null, truth === null); // its room stays, for the next guess
