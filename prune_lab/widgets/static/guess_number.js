@@ -13,10 +13,16 @@ function ask(question, body, { move, rest, choose }) {
   const box = element("input", { type: "number", min: low, max: high, step: "any", "aria-label": "your guess, as a number", "data-lm-suppress-shortcuts": "true" });
   const inside = () => box.value !== "" && box.checkValidity();
   const take = (value) => choose(Number((Math.round((value - low) / step) * step + low).toFixed(12)));
-  box.addEventListener("change", () => {
+  const enter = () => {
     if (inside()) take(Number(box.value));
-    else if (box.value === "") choose(null);
-    else box.reportValidity();
+    else if (box.validity.badInput || box.value !== "") box.reportValidity();
+    else choose(null);
+  };
+  box.addEventListener("change", enter);
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // or a host takes it to be its own
+    enter();
   });
   // Before the first guess the handle stands in the middle and means nothing. Who means the middle
   // presses it, or Enter: the browser reports no input then, for the value stays.
