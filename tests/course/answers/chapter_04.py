@@ -221,7 +221,8 @@ def unmended(module: nn.Module, mask: Tensor) -> None:
 
 
 def one_product(module: nn.Module, mask: Tensor, parameter: nn.Parameter | None = None) -> None:
-    parameter = parameter or module.get_parameter("weight")
+    if parameter is None:
+        parameter = module.get_parameter("weight")
     del module.weight
     module.register_parameter("weight_orig", parameter)
     module.register_buffer("weight_mask", mask)
@@ -294,7 +295,7 @@ CASES = [
     wrong(ENGINE, smallest, without_return, my_remove, says="end it with `return module`"),
     wrong(ENGINE, smallest, that_returns_the_weight, my_remove, says="and yours gives a Tensor"),
     wrong(ENGINE, smallest, without_deleting, my_remove, says="'bias' is still a parameter"),
-    wrong(ENGINE, smallest, pruner(name_is="weight"), my_remove, says="use the name"),
+    wrong(ENGINE, smallest, pruner(name_is="weight"), my_remove, says="does it use `name`?"),
     wrong(ENGINE, smallest, pruner(kind="plain"), my_remove, says="bias_orig is a plain tensor"),
     wrong(
         ENGINE,
@@ -316,7 +317,7 @@ CASES = [
         my_remove,
         says="runs after forward",
     ),
-    wrong(ENGINE, smallest, pruner(Returning), my_remove, says="after my_prune"),
+    wrong(ENGINE, smallest, pruner(Returning), my_remove, says="takes the input's place"),
     wrong(ENGINE, smallest, pruner(Detaching), my_remove, says="without detach()"),
     wrong(ENGINE, smallest, pruner(Forgetful), my_remove, says="training step 2"),
     wrong(ENGINE, smallest, with_one_product, my_remove, says="training step 2"),
@@ -332,9 +333,7 @@ CASES = [
         says="compare the names",
     ),
     wrong(ENGINE, smallest, my_prune, remover(mine=lambda h, n: True), says="not yours"),
-    wrong(
-        ENGINE, smallest, my_prune, remover(keep=lambda p: p.detach()), says="a parameter again"
-    ),
+    wrong(ENGINE, smallest, my_prune, remover(keep=lambda p: p.detach()), says="a parameter again"),
     wrong(
         ENGINE,
         smallest,
