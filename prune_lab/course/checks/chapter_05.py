@@ -80,7 +80,9 @@ def prune_to(function: Function) -> str:
 def _values(module: nn.Module) -> list[Tensor]:
     """The original values, by parameter, pruned or not."""
     named = {name.removesuffix("_orig"): p for name, p in module._parameters.items()}
-    return [named[name].detach().clone() for name in ("weight", "bias") if named.get(name) is not None]
+    return [
+        named[name].detach().clone() for name in ("weight", "bias") if named.get(name) is not None
+    ]
 
 
 def _to_prune() -> Iterator[tuple[nn.Module, str, float]]:
@@ -106,9 +108,7 @@ def _somebody_elses(module: nn.Module, inputs: object) -> None:
     pass
 
 
-def _judge_pruned_to(
-    module: nn.Module, name: str, before: Tensor, wanted: int, told: str
-) -> None:
+def _judge_pruned_to(module: nn.Module, name: str, before: Tensor, wanted: int, told: str) -> None:
     if f"{name}_mask" not in module._buffers:
         if _gone(before):
             raise Mistake(f"'{name}' has lost its mask; prune on top, without remove or undo")
