@@ -210,7 +210,7 @@ CASES = [
     wrong(
         checks.in_rounds, with_share(root, technique="random_unstructured"), says="not the small"
     ),
-    wrong(checks.in_rounds, at_once, says="it prunes 1 times"),
+    wrong(checks.in_rounds, at_once, says="it prunes once"),
     wrong(checks.in_rounds, by_counts, says="it prunes by counts"),
     wrong(checks.in_rounds, by_what_is_missing, says="different fractions"),
     wrong(checks.in_rounds, one_too_many, says="it prunes"),
