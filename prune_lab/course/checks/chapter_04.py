@@ -234,7 +234,7 @@ def _trained(who: str, module: nn.Module, x: Tensor, time: int) -> tuple[Tensor,
             )
         grads[name] = parameter.grad.clone()
         with torch.no_grad():
-            parameter -= 0.5 * parameter.grad
+            parameter.sub_(0.5 * parameter.grad)
     return output.detach(), grads
 
 
@@ -300,7 +300,7 @@ def three_calls(first: float, second: float, third: float) -> str:
         raise Mistake("the −1 is pruned: under the mask it is 0, and only the 3 counts")
     if 0 in got or min(got) < 0:
         raise Mistake("the 3 is kept and the −1 is pruned; which values has the double?")
-    likely = {
+    likely: dict[tuple[float, ...], str] = {
         (6, 6, 6): "forward() runs no hook: the first line still sees the clothes of before",
         (3, 3, 3): "the call runs the hook, and that computes the product of the doubled values",
         (3, 6, 3): "the hook's work stays: after the call the double wears the new clothes, and "

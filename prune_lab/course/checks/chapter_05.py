@@ -175,7 +175,8 @@ def in_rounds(function: Function) -> str:
 
 def _amounts(module: nn.Module) -> list[Any]:
     """The amounts of all prunes of a weight, in their order."""
-    for hook in module._forward_pre_hooks.values():
+    hooks: list[Any] = list(module._forward_pre_hooks.values())
+    for hook in hooks:
         if getattr(hook, "_tensor_name", None) == "weight":
             methods = list(hook) if hasattr(hook, "__len__") else [hook]
             return [getattr(method, "amount", None) for method in methods]

@@ -82,7 +82,7 @@ class Forgetful(Dresser):
     """Knows the name of the last one only."""
 
     def __init__(self, name: str) -> None:
-        Forgetful.name = name  # type: ignore[misc]
+        Forgetful.name = name
 
 
 class Empty(Dresser):
@@ -136,7 +136,7 @@ def without_return(module: nn.Module, name: str, mask: Tensor) -> None:
 
 def that_returns_the_weight(module: nn.Module, name: str, mask: Tensor) -> Tensor:
     my_prune(module, name, mask)
-    return getattr(module, name)  # type: ignore[no-any-return]
+    return getattr(module, name)
 
 
 def with_one_product(module: nn.Module, name: str, mask: Tensor) -> nn.Module:
