@@ -79,10 +79,8 @@ def prune_to(function: Function) -> str:
 
 def _values(module: nn.Module) -> list[Tensor]:
     """The original values, by parameter, pruned or not."""
-    named = {name.removesuffix("_orig"): p for name, p in module._parameters.items()}
-    return [
-        named[name].detach().clone() for name in ("weight", "bias") if named.get(name) is not None
-    ]
+    named = {name.removesuffix("_orig"): p for name, p in module.named_parameters()}
+    return [named[name].detach().clone() for name in ("weight", "bias") if name in named]
 
 
 def _to_prune() -> Iterator[tuple[nn.Module, str, float]]:
