@@ -180,6 +180,10 @@ def _judge_made(
             raise Mistake("that hook runs after forward; it is register_forward_pre_hook")
         raise Mistake("the module has no forward pre-hook, and its weight will never change")
     if not isinstance(getattr(module, name, None), Tensor):
+        for hook in list(module._forward_pre_hooks.values()):
+            call(hook, module, None, name="the hook", nothing=True)
+        if not isinstance(getattr(module, name, None), Tensor):
+            raise Mistake(f"the hook dresses nobody: its call should set '{name}'")
         raise Mistake(
             f"right after {who} the module has no '{name}' yet; let the hook dress it once"
         )

@@ -308,7 +308,7 @@ CASES = [
     wrong(ENGINE, smallest, pruner(mask_as="attribute"), my_remove, says="not saved"),
     wrong(ENGINE, smallest, pruner(mask_of=lambda m: 1 - m), my_remove, says="was given"),
     wrong(ENGINE, smallest, pruner(dress=False), my_remove, says="let the hook dress it once"),
-    wrong(ENGINE, smallest, pruner(Empty), my_remove, says="let the hook dress it once"),
+    wrong(ENGINE, smallest, pruner(Empty), my_remove, says="the hook dresses nobody"),
     wrong(ENGINE, smallest, pruner(put_on=""), my_remove, says="no forward pre-hook"),
     wrong(
         ENGINE,
