@@ -84,7 +84,7 @@ def _judge_mask(smallest: Function, values: Tensor, amount: float) -> None:
 
 
 def _miscounted(wanted: int, got: int, values: Tensor, amount: float) -> None:
-    told = f"of {values.numel()} values and an amount of {amount} {wanted} should go, "
+    told = f"with {values.numel()} values and amount={amount}, {wanted} should go, "
     if len(values.detach().abs().unique()) == 1:
         raise Mistake(
             f"of {values.numel()} values that are equally large {wanted} should go, and {got} did; "
@@ -228,7 +228,7 @@ def _trained(who: str, module: nn.Module, x: Tensor, time: int) -> tuple[Tensor,
     except Exception as error:
         raise Mistake(
             f"after {who}, training step {time + 1} raised {type(error).__name__}: "
-            f"{str(error).splitlines()[0][:90]}"
+            f"{str(error).partition('(')[0].strip()[:90]}"
         ) from None
     grads = {}
     for name, parameter in module.named_parameters():

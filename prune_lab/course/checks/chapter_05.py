@@ -63,18 +63,29 @@ def prune_to(function: Function) -> str:
         try:
             call(function, module, name, target, name="prune_to", nothing=True)
         except Mistake as mistake:
-            if before > wanted and "amount=-" in str(mistake):
-                raise Mistake(
-                    f"{told.split(' and ')[0]}, the target is {target:.0%}: nothing should happen, "
-                    "and prune_to prunes a negative amount"
-                ) from None
-            raise
-        _judge_pruned_to(module, name, mask, wanted, told)
+            raise _explained(str(mistake), f"of {size} entries {before} are gone already") from None
         if not torch.equal(_mask(module, other), beside):
+            if torch.equal(_mask(module, name), mask) and before < wanted:
+                raise Mistake(f"asked for '{name}', it prunes '{other}'; does it use `name`?")
             raise Mistake(f"asked for '{name}', it prunes '{other}' as well")
+        _judge_pruned_to(module, name, mask, wanted, told)
         if any(not torch.equal(a, b) for a, b in zip(values, _values(module), strict=True)):
             raise Mistake("some values behind the mask are others now; prune, and change nothing")
     return "Never too few, never too many, and what was gone before counts."
+
+
+def _explained(said: str, told: str) -> Mistake:
+    """Say in the exercise's words what the engine refused."""
+    if "amount=-" in said:
+        return Mistake(
+            f"{told}, more than the target asks for: nothing should happen, and prune_to prunes a "
+            "negative amount"
+        )
+    if "Invalid type for amount" in said:
+        return Mistake("the amount is no Python number, perhaps a tensor; int() makes it one")
+    if "_mask'" in said and "no attribute" in said:
+        return Mistake(f"{said}; was this very parameter pruned before, or another one, or none?")
+    return Mistake(said)
 
 
 def _values(module: nn.Module) -> list[Tensor]:
@@ -91,6 +102,8 @@ def _to_prune() -> Iterator[tuple[nn.Module, str, float]]:
             module = nn.Linear(draw.randint(3, 6), rows)
             nn.init.normal_(module.bias)
             module.register_forward_pre_hook(_somebody_elses)
+            if earlier != (0.3,):  # the other parameter has a mask of its own
+                prune.random_unstructured(module, "bias" if name == "weight" else "weight", 0.2)
             for amount in earlier:
                 prune.random_unstructured(module, name, amount=amount)
             if earlier:
@@ -110,8 +123,6 @@ def _judge_pruned_to(module: nn.Module, name: str, before: Tensor, wanted: int, 
     if f"{name}_mask" not in module._buffers:
         if _gone(before):
             raise Mistake(f"'{name}' has lost its mask; prune on top, without remove or undo")
-        if "weight_mask" in module._buffers or "bias_mask" in module._buffers:
-            raise Mistake(f"asked for '{name}', it prunes the other parameter; does it use `name`?")
         if (module.get_parameter(name) == 0).any():
             raise Mistake("it sets values to zero, and there is no mask; let the engine prune")
         raise NotAnswered("prune_to prunes nothing yet")

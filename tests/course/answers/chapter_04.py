@@ -279,7 +279,7 @@ CASES = [
     wrong(ENGINE, with_the_sign, my_prune, my_remove, says="the absolute value counts"),
     wrong(ENGINE, the_largest, my_prune, my_remove, says="the mask takes the largest"),
     wrong(ENGINE, by_threshold, my_prune, my_remove, says="in place of comparing with a threshold"),
-    wrong(ENGINE, that_takes_from_the_end, my_prune, my_remove, says="an amount of 0.0 0 should"),
+    wrong(ENGINE, that_takes_from_the_end, my_prune, my_remove, says="amount=0.0, 0 should go"),
     wrong(ENGINE, that_sets_zeros, my_prune, my_remove, says="smallest changes the values"),
     wrong(ENGINE, that_requires_a_gradient, my_prune, my_remove, says="detach() the values"),
     wrong(

@@ -67,6 +67,20 @@ def only_a_mask(module: nn.Module, name: str, target: float) -> None:
     prune.l1_unstructured(module, name, amount=round(target * 100) - count)
 
 
+def that_asks_the_module(module: nn.Module, name: str, target: float) -> None:
+    count = int((getattr(module, name + "_mask") == 0).sum()) if prune.is_pruned(module) else 0
+    more = round(target * getattr(module, name).numel()) - count
+    prune.l1_unstructured(module, name, amount=max(0, more))
+
+
+def with_a_tensor(module: nn.Module, name: str, target: float) -> None:
+    if pruned(module, name):
+        count: Any = (getattr(module, name + "_mask") == 0).sum()
+        prune.l1_unstructured(module, name, amount=target * getattr(module, name).numel() - count)
+    else:
+        prune.l1_unstructured(module, name, amount=target)
+
+
 def counting_zeros(module: nn.Module, name: str, target: float) -> None:
     zeros = int((getattr(module, name) == 0).sum())
     more = round(target * getattr(module, name).numel()) - zeros
@@ -185,7 +199,9 @@ CASES = [
     wrong(checks.prune_to, as_a_count_on_top, says="subtract those that are gone already"),
     wrong(checks.prune_to, without_looking, says="prunes a negative amount"),
     wrong(checks.prune_to, only_fresh, says="is pruned further"),
-    wrong(checks.prune_to, only_a_mask, says="raised AttributeError"),
+    wrong(checks.prune_to, only_a_mask, says="was this very parameter pruned"),
+    wrong(checks.prune_to, that_asks_the_module, says="was this very parameter pruned"),
+    wrong(checks.prune_to, with_a_tensor, says="int() makes it one"),
     wrong(checks.prune_to, counting_zeros, says="a kept value of zero is not pruned"),
     wrong(checks.prune_to, at_random, says="not the smallest"),
     wrong(checks.prune_to, that_starts_anew, says="are others now"),
