@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import torch
@@ -23,10 +24,8 @@ def permanent(model: nn.Module, engine: Any = prune) -> None:
 def permanent_by_trying(model: nn.Module) -> nn.Module:
     for module in model.modules():
         for name in ["weight", "bias"]:
-            try:
+            with contextlib.suppress(ValueError):
                 prune.remove(module, name)
-            except ValueError:
-                pass
     return model
 
 
