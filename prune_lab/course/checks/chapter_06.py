@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -114,7 +115,11 @@ def _judge_removal(
     before = copy.deepcopy(model.state_dict())
     others = [hook for m in model.modules() for hook in m._forward_pre_hooks.values()]
     others = [hook for hook in others if hook is _somebody_elses]
-    call(function, model, name="make_permanent", nothing=True)
+    try:
+        call(function, model, name="make_permanent", nothing=True)
+    except Mistake as mistake:
+        _explain_refusal(str(mistake))
+        raise
 
     left = [
         f"{path}.{name}".lstrip(".")
@@ -133,6 +138,20 @@ def _judge_removal(
     hooks = [hook for m in model.modules() for hook in m._forward_pre_hooks.values()]
     if len(hooks) != len(others):
         raise Mistake("a hook that had nothing to do with pruning is gone too")
+
+
+def _explain_refusal(mistake: str) -> None:
+    """Say what it means when prune.remove has refused."""
+    refused = re.search(r"Parameter '([^']*)' of .* has to be pruned", mistake, re.S)
+    if refused and "." in refused[1]:
+        raise Mistake(
+            f"prune.remove wants the module that holds {refused[1]}, and the name that it has "
+            "there, without dots"
+        )
+    if refused:
+        raise Mistake(
+            f"prune.remove is called for a {refused[1]} that is not pruned, and raises; ask first"
+        )
 
 
 def _still_pruned(left: list[str], masks: dict[str, Tensor]) -> None:

@@ -28,8 +28,8 @@ def bars(loses_the_largest_share: str, has_most_left: str, has_fewest_left: str)
         {
             "fc2": "fc2 comes second; look for the tallest bar on the left",
             "conv1": "conv1 has the shortest bar on the left: it loses the smallest share",
-            "fc3": "fc3 is a little pruned; look for the tallest bar on the left",
-            "conv2": "three bars on the left are taller or as tall; look for the tallest",
+            "fc3": "three bars on the left are taller; look for the tallest",
+            "conv2": "two bars on the left are taller; look for the tallest",
         },
         what="loses_the_largest_share",
     )
