@@ -116,7 +116,7 @@ def _judge_removal(
     others = [hook for m in model.modules() for hook in m._forward_pre_hooks.values()]
     others = [hook for hook in others if hook is _somebody_elses]
     try:
-        call(function, model, name="make_permanent", nothing=True)
+        got = call(function, model, name="make_permanent", nothing=True)
     except Mistake as mistake:
         _explain_refusal(str(mistake))
         raise
@@ -127,6 +127,8 @@ def _judge_removal(
         for name in pruned_names(module)
     ]
     if sorted(left) == sorted(masks) and first:
+        if isinstance(got, nn.Module) and got is not model:
+            raise Mistake("work on the model that was given, and not on a copy of it")
         if _same_state(model.state_dict(), before):
             raise NotAnswered("make_permanent leaves everything pruned as it was")
         raise Mistake("everything is still pruned afterwards; call prune.remove")

@@ -123,11 +123,13 @@ def _judge_kinds(
                 prune.l1_unstructured(module, "weight", amount=amount)
     before = copy.deepcopy(model)
     given = dict(amounts)
-    call(function, model, given, name="prune_by_kind", nothing=True)
+    got = call(function, model, given, name="prune_by_kind", nothing=True)
     if given != amounts:
         raise Mistake("the function changes `amounts`; whoever gave it may need it again")
 
     pruned = {n.removesuffix("_mask") for n, _ in model.named_buffers() if n.endswith("_mask")}
+    if not pruned and isinstance(got, nn.Module) and got is not model:
+        raise Mistake("prune the model that was given, and not a copy of it")
     if not pruned:
         _nothing_pruned(model, before, amounts, first=first)
     _judge_places(model, wanted, pruned)

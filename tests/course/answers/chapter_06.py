@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from typing import Any
 
 import torch
@@ -115,6 +116,12 @@ def that_zeroes_alone(model: nn.Module) -> None:
                 getattr(module, name.replace("_mask", "_orig")).data.mul_(buffer)
 
 
+def a_copy(model: nn.Module) -> nn.Module:
+    copied = copy.deepcopy(model)
+    permanent(copied)
+    return copied
+
+
 def endless(*given: Any) -> None:
     while True:
         pass
@@ -210,9 +217,7 @@ def that_pops(model: nn.Module, state: dict[str, Any]) -> None:
 
 
 def into_a_copy(model: nn.Module, state: dict[str, Any]) -> nn.Module:
-    from copy import deepcopy
-
-    other = deepcopy(model)
+    other = copy.deepcopy(model)
     loaded(other, state)
     return other
 
@@ -263,6 +268,7 @@ CASES = [
     wrong(checks.make_permanent, the_model, says="that is not pruned, and raises"),
     wrong(checks.make_permanent, without_a_copy, says="raised RuntimeError"),
     wrong(checks.make_permanent, by_full_name, says="without dots"),
+    wrong(checks.make_permanent, a_copy, says="not on a copy"),
     wrong(checks.make_permanent, undone, says="the zeros should stay"),
     wrong(checks.make_permanent, new_parameters, says="is a new Parameter"),
     wrong(checks.make_permanent, all_hooks, says="nothing to do with pruning"),

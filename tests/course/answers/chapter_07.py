@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -124,6 +125,12 @@ def with_other_values(model: nn.Module, amounts: dict[Any, float]) -> None:
             parameter.data.zero_()
 
 
+def a_copy(model: nn.Module, amounts: dict[Any, float]) -> nn.Module:
+    copied = copy.deepcopy(model)
+    by_kind(copied, amounts)
+    return copied
+
+
 def endless(model: nn.Module, amounts: dict[Any, float]) -> None:
     while True:
         pass
@@ -164,6 +171,7 @@ CASES = [
     wrong(checks.prune_by_kind, twice, says="is it pruned twice?"),
     wrong(checks.prune_by_kind, at_random, says="not the smallest"),
     wrong(checks.prune_by_kind, one_heap_for_each_kind, says="a share of one heap"),
+    wrong(checks.prune_by_kind, a_copy, says="not a copy"),
     wrong(checks.prune_by_kind, then_removed, says="zeros and no masks"),
     wrong(checks.prune_by_kind, the_model, says="raised AttributeError"),
     wrong(checks.prune_by_kind, that_pops, says="changes `amounts`"),
