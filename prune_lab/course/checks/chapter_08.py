@@ -81,22 +81,28 @@ def silence(function: Callable[[nn.Module, int], Any]) -> str:
 
 
 def _layers() -> list[tuple[Any, int]]:
-    """Layers drawn anew, the norms of whose outputs lie apart, and how many should go."""
-    outputs = draw.randint(9, 12)
+    """Layers drawn anew, in which norms 1, 2 and inf choose different outputs; how many go."""
+    count = draw.randint(9, 12)
     layers: list[Any] = [
-        nn.Linear(draw.randint(4, 7), outputs),
-        nn.Conv2d(draw.randint(2, 3), outputs, 3),
-        nn.Linear(outputs, outputs),
+        nn.Linear(draw.randint(4, 7), count),
+        nn.Conv2d(draw.randint(2, 3), count, 3),
+        nn.Linear(count, count),
     ]
+    drawn = []
     for layer in layers:
-        nn.init.normal_(layer.bias)
+        amount = draw.randint(4, 5)
         with torch.no_grad():
-            size = torch.randperm(outputs) + 1.0
-            rows = layer.weight.flatten(1)
-            # Two weights make the norm, so that norms 1 and 2 and the largest weight disagree.
-            rows.mul_(size.view(-1, 1) / rows.norm(dim=1, keepdim=True))
+            nn.init.normal_(layer.bias)
+            rows = torch.full_like(layer.weight.flatten(1), 1e-3)
+            rows[torch.arange(count), torch.randint(rows.shape[1], (count,))] = 1.0
+            # Of the lengths 1, 2, 3 ..., the last to go and the first to stay are spread out.
+            place = torch.randperm(count)
+            rows[(place == amount - 1) | (place == amount)] = 1.0
+            rows *= torch.where(torch.rand_like(rows) < 0.5, -1.0, 1.0)
+            rows *= (place + 1.0).view(-1, 1) / rows.norm(dim=1, keepdim=True)
             layer.weight.copy_(rows.view_as(layer.weight))
-    return [(layer, draw.randint(3, 5)) for layer in layers]
+        drawn.append((layer, amount))
+    return drawn
 
 
 def _silenced(layer: Any, amount: int, values: tuple[Tensor, Tensor], order: Tensor) -> None:
@@ -112,9 +118,7 @@ def _silenced(layer: Any, amount: int, values: tuple[Tensor, Tensor], order: Ten
     wanted = torch.zeros(len(rows), dtype=torch.bool)
     wanted[order[:amount]] = True
     if ((rows == 0).any(dim=1) & ~gone).any():
-        if mask.dim() > 1 and (mask.flatten(2) if mask.dim() > 2 else mask).transpose(0, 1).flatten(
-            1
-        ).eq(0).all(dim=1).sum() == amount:
+        if (mask == 0).transpose(0, 1).flatten(1).all(dim=1).any():
             raise Mistake("inputs went; the outputs of a layer are dim=0")
         raise Mistake("outputs should go whole, and some have lost only a part; use ln_structured")
     if int(gone.sum()) != amount:

@@ -185,13 +185,16 @@ CASES = [
     wrong(checks.silence, bias_changed, says="bias_orig has other values"),
     wrong(
         checks.silence,
-        lambda layer, amount: prune.ln_structured(layer, "weight", amount=amount, n=2, dim=1),
+        lambda layer, amount: prune.ln_structured(layer, "weight", amount=1, n=2, dim=1),
         says="inputs went",
     ),
-    wrong(
-        checks.silence,
-        lambda layer, amount: silenced(layer, amount, n=float("-inf")),
-        says="not those of the smallest L2 norm",
+    *(
+        wrong(
+            checks.silence,
+            lambda layer, amount, n=n: silenced(layer, amount, n=n),
+            says="not those of the smallest L2 norm",
+        )
+        for n in (1, float("inf"), float("-inf"))
     ),
     wrong(checks.silence, lambda layer: None, says="your function raised TypeError"),
     wrong(checks.silence, 3, says="should be a function"),
