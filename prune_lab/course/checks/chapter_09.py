@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,14 +10,12 @@ from torch.nn.utils import prune as torch_prune
 
 from prune_lab.course.judging import Mistake, NotAnswered, a, call, check, draw, untouched
 
-_SIZES = "{:.2g}".format
-
 
 @check
 def below(technique: type) -> str:
     """Exercise 1: a technique that prunes what lies below a threshold."""
     _must_be_technique(technique, "Below")
-    cases = [(torch.randn(shape), draw.uniform(0.3, 0.9)) for shape in [(30,), (7, 9), (4, 2, 5)]]
+    cases = [(torch.randn(shape), draw.uniform(0.3, 0.9)) for shape in [(7, 9), (30,), (4, 2, 5)]]
     modules = [nn.Linear(draw.randint(6, 9), 8), nn.Conv2d(2, draw.randint(3, 5), 3)]
     scores = [torch.randn_like(module.weight) for module in modules]
     for t, threshold in cases:
@@ -48,34 +45,24 @@ def below(technique: type) -> str:
 def replaceable(technique: type) -> str:
     """Exercise 2: a structured technique that prunes the channels nearest to all others."""
     _must_be_technique(technique, "Replaceable")
+    some = draw.randint(9, 12)
     cases = [
-        (torch.randn(draw.randint(9, 12), 6) * torch.rand(1, 6), 0),
-        (torch.randn(8, draw.randint(9, 12)), 1),
-        (torch.randn(draw.randint(9, 11), 3, 2, 2), 0),
-        (torch.randn(4, draw.randint(9, 11), 3, 3), 1),
+        _channels((some, 6), 0),
+        _channels((8, some), 1),
+        _channels((some, 3, 2, 2), 0),
+        _channels((4, some, 3, 3), 1),
     ]
-    cases = [(_skewed(t, dim), dim) for t, dim in cases]
-    amounts = [draw.uniform(0.35, 0.6) for _ in cases]
     layer = nn.Linear(12, 10)
-    layer.weight.data = _skewed(torch.randn(10, 12), 0)
-    for (t, dim), amount in zip(cases, amounts, strict=True):
+    layer.weight.data = _channels((10, 12), 0)[0]
+    for t, dim, amount in cases:
         method = call(technique, amount, dim, name="Replaceable(amount, dim)")
         got = _gone(method, t)
         _whole_channels(got, t, dim)
         sums = _distances(t, dim)
         count = round(amount * len(sums))
-        channels = t.movedim(dim, 0).flatten(1)
-        distinct = {
-            "it prunes the channels far from the others; those with the smallest sums go": -sums,
-            "it prunes the channels of the smallest norm; add up distances": channels.norm(dim=1),
-            "it prunes by the sum of magnitudes; add up distances": channels.abs().sum(dim=1),
-            "it adds up squared distances": torch.cdist(channels, channels).square().sum(dim=1),
-            "it takes the distance to the mean; add up those to all other channels": (
-                channels - channels.mean(dim=0)
-            ).norm(dim=1),
-            "it takes the one nearest neighbour; add up all distances": _nearest(channels),
+        likely = {
+            says: _lowest(scores, count, t, dim) for says, scores in _other_scores(t, dim).items()
         }
-        likely = {says: _lowest(by, count, t, dim) for says, by in distinct.items()}
         likely["it prunes as many channels as should stay"] = _lowest(
             sums, len(sums) - count, t, dim
         )
@@ -108,22 +95,42 @@ def _twice(technique: Any, layer: nn.Linear) -> None:
     _same_values(layer, before)
 
 
-def _skewed(t: Tensor, dim: int) -> Tensor:
-    """Channels of which the shortest is not the one nearest to the others."""
-    moved = t.clone().movedim(dim, 0)
-    moved += 2.0 + torch.rand(1)  # a crowd away from zero
-    moved[:2] *= 0.05  # and two short ones that resemble nobody in it
-    return moved.movedim(0, dim)
+def _channels(shape: tuple[int, ...], dim: int) -> tuple[Tensor, int, float]:
+    """Channels along dim, and an amount, for which other scores choose other channels."""
+    while True:
+        t, amount = torch.randn(shape), draw.uniform(0.35, 0.6)
+        moved = t.movedim(dim, 0)
+        moved += 2.0  # a crowd away from zero ...
+        moved[:2] *= 0.05  # ... and two short ones, far from all others
+        moved.copy_(moved[torch.randperm(len(moved))])
+        count = round(amount * len(moved))
+        scores = [_distances(t, dim), *_other_scores(t, dim).values()]
+        choices = {frozenset(one.argsort()[:count].tolist()) for one in scores}
+        if len(choices) == len(scores) and 2 * count != len(moved):
+            return t, dim, amount
+
+
+def _other_scores(t: Tensor, dim: int) -> dict[str, Tensor]:
+    """What a likely mistake ranks by, the lowest first."""
+    channels = t.movedim(dim, 0).flatten(1)
+    table = torch.cdist(channels, channels)
+    return {
+        "it prunes the channels far from the others; those with the smallest sums go": -table.sum(
+            dim=1
+        ),
+        "it prunes the channels of the smallest norm; add up distances": channels.norm(dim=1),
+        "it prunes by the sum of magnitudes; add up distances": channels.abs().sum(dim=1),
+        "it squares the distances, or takes the one to the mean; add up the distances to all "
+        "other channels": table.square().sum(dim=1),
+        "it takes the nearest neighbour alone; add up all distances": (
+            table.clone().fill_diagonal_(float("inf")).amin(dim=1)
+        ),
+    }
 
 
 def _distances(t: Tensor, dim: int) -> Tensor:
     channels = t.movedim(dim, 0).flatten(1)
     return torch.cdist(channels, channels).sum(dim=1)
-
-
-def _nearest(channels: Tensor) -> Tensor:
-    table = torch.cdist(channels, channels).fill_diagonal_(float("inf"))
-    return table.amin(dim=1)
 
 
 def _lowest(scores: Tensor, count: int, t: Tensor, dim: int) -> Tensor:
@@ -283,6 +290,3 @@ def _arguments(module: Any) -> dict[str, int]:
         "out_channels": module.out_channels,
         "kernel_size": module.kernel_size[0],
     }
-
-
-_: Callable[..., object]
