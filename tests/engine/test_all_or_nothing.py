@@ -193,7 +193,7 @@ def test_a_mask_for_a_lazy_layer_is_refused() -> None:
     pruned = prune.l1_unstructured(nn.Linear(4, 3), "weight", 5)
     model = nn.Sequential(nn.Linear(3, 3), nn.LazyLinear(3))
     before = Snapshot(model)
-    with pytest.raises(RuntimeError, match="uninitialized|not initialised"):
+    with pytest.raises(RuntimeError, match=r"uninitialized|not initialised"):
         prune.load_checkpoint(model, nn.Sequential(nn.Linear(3, 3), pruned).state_dict())
     before.assert_unchanged()
 
