@@ -222,9 +222,16 @@ def hold_pruned_holds_masks_alone(prune: Prune) -> None:
 
 @fault(AttributeError)
 def hold_pruned_refuses(prune: Prune) -> None:
-    """`hold_pruned` refuses swapped arguments and an optimizer of another model."""
+    """`hold_pruned` refuses swapped arguments, an optimizer of another model, a mere wrapper."""
     layer = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+
+    class Wrapper(torch.optim.Optimizer):
+        def __init__(self) -> None:  # as libraries for training on several devices do
+            self.param_groups = optimizer.param_groups
+
+    with pytest.raises(TypeError, match="that it wraps"):
+        prune.hold_pruned(Wrapper(), layer)
     with pytest.raises(TypeError, match="in this order"):
         prune.hold_pruned(layer, optimizer)
     with pytest.raises(ValueError, match="holds no parameter"):
