@@ -187,8 +187,8 @@ class BasePruningMethod(ABC):
         orig, mask = places.own_parameter(module, name), places.mask_of(module, name)
         places.refuse_assigned(module, name, self.record)
         orig.data = self.apply_mask(module).detach()
-        holding.note_removed(orig, mask)
         places.release(module, name)
+        holding.note_removed(orig, mask)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BasePruningMethod:
         """Copy the hook, and make its module's copy possible.
