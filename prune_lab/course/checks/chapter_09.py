@@ -48,7 +48,7 @@ def replaceable(technique: type) -> str:
     some = draw.randint(9, 12)
     cases = [
         _channels((some, 6), 0),
-        _channels((8, some), 1),
+        _channels((4, some), 1),
         _channels((some, 3, 2, 2), 0),
         _channels((4, some, 3, 3), 1),
     ]
@@ -69,6 +69,8 @@ def replaceable(technique: type) -> str:
         wanted = _lowest(sums, count, t, dim)
         number = int(got.movedim(dim, 0).flatten(1).all(dim=1).sum())
         if number != count and not any(torch.equal(got, mask) for mask in likely.values()):
+            if number in {round(amount * size) for d, size in enumerate(t.shape) if d != dim}:
+                raise Mistake(f"with dim={dim} it counts channels along another; use self.dim")
             raise Mistake(
                 f"with amount={amount:.2f} it prunes {number} of {len(sums)} channels along "
                 f"dim={dim}; round(amount * {len(sums)}) is {count}"
@@ -203,7 +205,7 @@ def _must_be_technique(answer: object, name: str) -> None:
         raise Mistake(f"{name} should be a subclass of prune.BasePruningMethod")
     kind: object = getattr(answer, "PRUNING_TYPE", None)
     if kind is ...:
-        raise NotAnswered("PRUNING_TYPE is still the ..., and compute_mask is yours to write")
+        raise NotAnswered("PRUNING_TYPE is still the ...")
     if kind is None:
         raise Mistake(f"{name} has no PRUNING_TYPE")
     if kind not in ("unstructured", "structured", "global"):
