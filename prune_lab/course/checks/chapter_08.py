@@ -62,9 +62,8 @@ def idle_weights(count: float) -> str:
             300: "that is two of conv2's filters; all 16 read the two silent maps",
             0: "a silent filter's map is zero, and 16 filters of conv2 multiply it all the same",
             2400: "four of the six maps still say something",
-            192: "that is the fraction of conv2's filters; the pruned ones are maps it reads",
         },
-        otherwise="each of 16 filters reads each silent map with 5 × 5 weights; two maps are silent",
+        otherwise="16 filters read each silent map with 5 × 5 weights, and two maps are silent",
     )
     return "A third of conv2 multiplies zeros, without a mask of its own."
 

@@ -170,17 +170,25 @@ def without_dim(self: Any, t: Tensor, default_mask: Tensor) -> Tensor:
     return mask
 
 
+def rows_for_channels(self: Any, t: Tensor, default_mask: Tensor) -> Tensor:
+    rows = t.flatten(1)
+    sums = torch.cdist(rows, rows).sum(1)
+    mask = default_mask.clone()
+    mask.movedim(self.dim, 0)[sums.argsort()[: round(self.amount * len(sums))]] = 0
+    return mask
+
+
 def one_per_channel(self: Any, t: Tensor, default_mask: Tensor) -> Tensor:
     channels = channels_of(self, t)
     sums = torch.cdist(channels, channels).sum(1)
     return (sums > sums.quantile(self.amount)).float()
 
 
-def always_two(self: Any, t: Tensor, default_mask: Tensor) -> Tensor:
+def always_one(self: Any, t: Tensor, default_mask: Tensor) -> Tensor:
     channels = channels_of(self, t)
     sums = torch.cdist(channels, channels).sum(1)
     mask = default_mask.clone()
-    mask.movedim(self.dim, 0)[sums.argsort()[:2]] = 0
+    mask.movedim(self.dim, 0)[sums.argsort()[:1]] = 0
     return mask
 
 
@@ -267,7 +275,9 @@ CASES = [
     right(checks.below, technique(below, engine=torch_prune)),
     right(checks.below, technique(below_as_product)),
     right(checks.below, technique(below_as_bool)),
-    unanswered(checks.below, technique(returns_nothing, kind=...), says="still the ..."),
+    unanswered(
+        checks.below, technique(returns_nothing, kind=...), says="PRUNING_TYPE is still the ..."
+    ),
     unanswered(checks.below, technique(returns_nothing), says="compute_mask returns nothing yet"),
     unanswered(checks.below, technique(lambda *_: ...), says="still gives the ... back"),
     wrong(checks.below, technique(below_without_abs), says="take t.abs()"),
@@ -291,15 +301,18 @@ CASES = [
     right(checks.replaceable, technique(replaceable, "structured")),
     right(checks.replaceable, technique(replaceable, "structured", torch_prune)),
     right(checks.replaceable, technique(by_loops, "structured")),
-    unanswered(checks.replaceable, technique(returns_nothing, ...), says="still the ..."),
+    unanswered(
+        checks.replaceable, technique(returns_nothing, ...), says="PRUNING_TYPE is still the ..."
+    ),
     wrong(checks.replaceable, technique(far_ones, "structured"), says="far from the others"),
     wrong(checks.replaceable, technique(by_norm, "structured"), says="of the smallest norm"),
     wrong(checks.replaceable, technique(by_magnitudes, "structured"), says="sum of magnitudes"),
     wrong(checks.replaceable, technique(to_the_mean, "structured"), says="to the mean"),
     wrong(checks.replaceable, technique(to_the_nearest, "structured"), says="neighbour alone"),
     wrong(checks.replaceable, technique(without_dim, "structured"), says="does it use self.dim"),
+    wrong(checks.replaceable, technique(rows_for_channels, "structured"), says="self.dim"),
     wrong(checks.replaceable, technique(one_per_channel, "structured"), says="for each entry"),
-    wrong(checks.replaceable, technique(always_two, "structured"), says="round(amount"),
+    wrong(checks.replaceable, technique(always_one, "structured"), says="round(amount"),
     wrong(checks.replaceable, technique(keeps_so_many, "structured"), says="as should stay"),
     wrong(checks.replaceable, technique(from_ones, "structured"), says="default_mask.clone()"),
     wrong(checks.replaceable, technique(part_of_a_channel, "structured"), says="a part"),
