@@ -92,8 +92,8 @@ class BasePruningMethod(ABC):
         if record is None:
             record = self.record = Record()
         places.refuse_assigned(module, name, record)
-        if record.shown is None:
-            record.module, record.shown = weakref.ref(module), Shown()
+        if record.module is None or record.shown is None:
+            record.module, record.shown = weakref.ref(module), record.shown or Shown()
         before = module.__dict__.get(name)
         if _with_its_own_way(self) is not None:
             weight = self.apply_mask(module)

@@ -182,6 +182,22 @@ def an_assigned_tensor_is_refused(prune: Prune) -> None:
 
 
 @fault(AssertionError)
+def a_tensor_assigned_after_loading(prune: Prune) -> None:
+    """So is one that is set on a layer that has just come from a file."""
+    from tests.engine.defects import saved_and_loaded
+
+    layer = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    with torch.no_grad():
+        layer(X)
+    for model in (saved_and_loaded(layer), saved_and_loaded(saved_and_loaded(layer))):
+        assert model(X).item() == 7
+        again = saved_and_loaded(model)
+        again.weight = torch.ones(1, 4)
+        with pytest.raises((ValueError, TypeError), match="weight"):
+            again(X)
+
+
+@fault(AssertionError)
 def fused_batch_norm(prune: Prune) -> None:
     """`fuse_conv_bn_eval` of a pruned convolution says what to do."""
     conv, norm = nn.Conv2d(1, 2, 2).eval(), nn.BatchNorm2d(2).eval()
@@ -292,6 +308,18 @@ def cached_elsewhere(prune: Prune) -> None:
         loss.backward()
     assert layer.weight_orig.grad.tolist() == [[0, 0, 2, 2]]
     assert next(generator) == 14
+
+
+@fault(AttributeError)
+def cached_sees_every_optimizer(prune: Prune) -> None:
+    """Inside `cached`, a step of any optimizer is seen, also of a fused one."""
+    for options in ({"fused": True}, {"foreach": True}, {"foreach": False}):
+        layer = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+        optimizer = torch.optim.SGD(layer.parameters(), lr=1.0, **options)
+        with prune.cached():
+            layer(X).sum().backward()
+            optimizer.step()
+            assert layer(X).item() == 5
 
 
 @fault(AttributeError)

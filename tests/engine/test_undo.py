@@ -1,4 +1,4 @@
-"""``undo`` gives back exactly what was: names, order, hooks, dtype, device, an optimizer's state."""
+"""``undo`` gives back exactly what was: names, order, hooks, dtype, device, optimizer state."""
 
 from __future__ import annotations
 
