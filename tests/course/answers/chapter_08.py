@@ -188,6 +188,11 @@ CASES = [
         lambda layer, amount: prune.ln_structured(layer, "weight", amount=1, n=2, dim=1),
         says="inputs went",
     ),
+    wrong(
+        checks.silence,
+        lambda layer, amount: silenced(layer, amount, dim=1),
+        says="inputs went; the outputs of a layer are dim=0",
+    ),
     *(
         wrong(
             checks.silence,
