@@ -217,6 +217,6 @@ CASES = [
     wrong(checks.mask_of_readers, in_words, says="should return a tensor"),
     wrong(checks.mask_of_readers, lambda f: of_columns(f) * 0.5, says="other numbers than 0 and 1"),
     wrong(checks.mask_of_readers, lambda f: torch.ones(120, 400), says="masks no column"),
-    wrong(checks.mask_of_readers, lambda f: of_columns([3]), says="other columns"),
+    wrong(checks.mask_of_readers, lambda f: of_columns([7]), says="other columns"),
     unanswered(checks.mask_of_readers, lambda f: None, says="returns nothing yet"),
 ]
