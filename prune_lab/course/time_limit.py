@@ -172,7 +172,7 @@ def _by_watcher(seconds: float, work: Callable[[], Result]) -> Result:
             except TimeUp:
                 continue
 
-    watcher.start()  # on a busy machine it takes long: the time begins below, where TimeUp is caught
+    watcher.start()  # which takes long on a busy machine: the time begins below
     try:
         try:
             begun.release()
