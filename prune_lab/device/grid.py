@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def on_grid(tensor: Tensor) -> tuple[float, list[int]]:
@@ -54,3 +54,25 @@ def to_grid(tensor: Tensor, levels: int) -> Tensor:
     rounded = (kept / steps[:, None]).round().clamp(-levels, levels) * steps[:, None]
     step = steps[((rounded - kept) ** 2).sum(1).argmin()]
     return (tensor / step).round().clamp(-levels, levels) * step
+
+
+class Rounded(nn.Module):
+    """A parametrization that puts a weight on a grid while it is trained.
+
+    What the layer computes with is rounded; what the optimizer moves is not. The gradient passes
+    the rounding as if it were not there (straight-through; Bengio, Leonard, Courville, 2013). An
+    entry that is zero at the beginning stays zero.
+    """
+
+    def __init__(self, weight: Tensor, levels: int) -> None:
+        super().__init__()
+        self.levels = levels
+        rounded = to_grid(weight.detach(), levels)
+        step, _wholes = on_grid(rounded)
+        self.step = step or 1.0
+        self.register_buffer("kept", (weight.detach() != 0).to(weight.dtype))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Round, and pass the gradient through."""
+        rounded = (weight / self.step).round().clamp(-self.levels, self.levels) * self.step
+        return (weight + (rounded - weight).detach()) * self.kept

@@ -19,7 +19,7 @@ from prune_lab.device.operations import OPERATIONS, Network, Operation, Pair
 
 VERSION = 1
 _LARGEST = 1 << 20  # weights of one network: a broken payload must not ask for more
-_TRUST = 2.0  # how many entries the density of the whole matrix is worth, beside a row's own
+_TRUST = 16.0  # how many entries the density of the whole matrix is worth, beside a row's own
 
 
 def pack(network: Network) -> bytes:
@@ -34,7 +34,7 @@ def pack(network: Network) -> bytes:
     >>> weight = torch.tensor([[0.5, 0.0, -1.5], [0.0, 0.0, 0.5]])
     >>> payload = pack(Network([Linear((0,), weight, None)], shape=(3,)))
     >>> len(payload), torch.equal(unpack(payload).operations[0].weight, weight)
-    (22, True)
+    (21, True)
     """
     if sum(t.numel() for operation in network.operations for t in operation.tensors()) > _LARGEST:
         raise ValueError(f"a payload holds at most {_LARGEST:,} weights")
