@@ -64,10 +64,10 @@ class Encoder:
     """Turn bits into bytes.
 
     >>> encoder, chance = Encoder(), Chance()
-    >>> for bit in [True] * 200:
+    >>> for bit in [True] * 100 + [False] + [True] * 100:
     ...     _ = learnt(encoder, bit, chance)
-    >>> len(encoder.finish())
-    1
+    >>> len(encoder.finish())  # for 201 bits
+    2
     """
 
     def __init__(self) -> None:
