@@ -239,6 +239,12 @@ def still_in_place(self: Any, t: Tensor, default_mask: Tensor) -> Tensor:
     return smallest(self, t.data.abs_(), default_mask)
 
 
+def in_place_on_layers(self: Any, t: Tensor, default_mask: Tensor) -> Tensor:
+    if isinstance(t, torch.nn.Parameter):
+        t.data.abs_()
+    return smallest(self, t, default_mask)
+
+
 def no_abs(self: Any, t: Tensor, default_mask: Tensor) -> Tensor:
     mask = default_mask.clone()
     mask.view(-1)[t.flatten().argsort()[: round(self.amount * t.numel())]] = 0
@@ -325,6 +331,7 @@ CASES = [
     wrong(checks.smallest_first, technique(as_given, "structured"), says="only read it"),
     wrong(checks.smallest_first, technique(as_given), says="only read it"),
     wrong(checks.smallest_first, technique(still_in_place), says="only read it"),
+    wrong(checks.smallest_first, technique(in_place_on_layers), says="changed the weights"),
     wrong(checks.smallest_first, technique(still_ones), says="default_mask.clone()"),
     wrong(checks.smallest_first, technique(still_ones, "structured"), says="single entries go"),
     wrong(checks.smallest_first, technique(smallest, "structured"), says="single entries go"),
