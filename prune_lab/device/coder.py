@@ -44,6 +44,9 @@ class Chance:
         self.seen += 1
 
 
+LARGEST = (1 << 16) - 2  # of the numbers that `Numbers` codes
+
+
 class Coder(Protocol):
     """What `Encoder` and `Decoder` have in common, so that a format is written down once.
 
@@ -62,6 +65,9 @@ def _scaled(chance: float) -> int:
 
 class Encoder:
     """Turn bits into bytes.
+
+    What the decoder must do is in `Decoder`, which is the simpler half: an encoder may have to
+    carry into bytes that it has written.
 
     >>> encoder, chance = Encoder(), Chance()
     >>> for bit in [True] * 100 + [False] + [True] * 100:
@@ -102,18 +108,17 @@ class Encoder:
     def finish(self) -> bytes:
         """Return all bytes: as few as name a point of the interval, when zeros follow."""
         end = self._low + self._range
-        for missing in (32, 24, 16, 8, 0):  # how many low bits of the point can be zeros
-            point = -(-self._low >> missing) << missing
-            if point < end:
-                break
-        self._low = point
+        missing = next(m for m in (32, 24, 16, 8, 0) if -(-self._low >> m) << m < end)
+        self._low = -(-self._low >> missing) << missing  # as many low bits as can be zeros
         for _ in range(4):
             self._shift()
-        return bytes(self._bytes).rstrip(b"\0")
+        return bytes(self._bytes[: len(self._bytes) - missing // 8])
 
 
 class Decoder:
     """Read the bits back.
+
+    Raises ValueError as soon as it needs more bytes than an encoder can have left out.
 
     >>> encoder, chance = Encoder(), Chance()
     >>> for bit in (True, False, True):
@@ -132,9 +137,16 @@ class Decoder:
             self._pull()
 
     def _pull(self) -> None:
+        if self._place >= len(self._bytes) + 4:
+            raise ValueError("the payload ends too early")
         byte = self._bytes[self._place] if self._place < len(self._bytes) else 0
         self._place += 1
         self._ahead = self._ahead << 8 | byte
+
+    def finish(self) -> None:
+        """Raise ValueError if not all bytes were needed."""
+        if self._place < len(self._bytes):
+            raise ValueError("the payload goes on after its end")
 
     def bit(self, bit: bool | None, chance: float) -> bool:
         """Read one bit that is a 1 with this chance."""
@@ -168,10 +180,12 @@ def plain(coder: Coder, value: int | None, bits: int) -> int:
 
 
 class Numbers:
-    """Whole numbers from 0 on, the small ones cheap, each learnt from those before.
+    """Whole numbers from 0 to 65,534, the small ones cheap, each learnt from those before.
 
-    First how many binary digits ``number + 1`` has, in a row of 1s ended by a 0, then the digits
-    below its highest (Elias, 1975). The first few digits learn by what stands before them.
+    First how many binary digits ``number + 1`` has below its highest, as so many 1s and a 0; then
+    these digits, the high ones first (P. Elias, Universal codeword sets, 1975). Each of the 1s and
+    the 0 learns by how many came before it; a digit learns by the digits before it where these,
+    the highest included, are a number below 16, else it is as likely 0 as 1.
 
     >>> encoder, numbers = Encoder(), Numbers()
     >>> for number in (0, 3, 1000):
@@ -181,23 +195,21 @@ class Numbers:
     [0, 3, 1000]
     """
 
-    LARGEST = (1 << 32) - 2
-
     def __init__(self) -> None:
-        self._longer = [Chance() for _ in range(33)]
-        self._digits = [Chance() for _ in range(16)]  # by the digits before, the highest first
+        self._longer = [Chance() for _ in range(16)]
+        self._digits = [Chance() for _ in range(16)]
 
     def code(self, coder: Coder, number: int | None) -> int:
         """Write the number, or read it.
 
-        Raises ValueError if what is read cannot have been written.
+        Raises ValueError if it is larger.
         """
         length = 0 if number is None else (number + 1).bit_length() - 1
         digits = 0
         while learnt(coder, None if number is None else digits < length, self._longer[digits]):
             digits += 1
-            if digits > 31:
-                raise ValueError("a number is too large")
+            if digits > 15:
+                raise ValueError(f"a number is larger than a payload holds: {LARGEST:,}")
         found = 1
         for place in reversed(range(digits)):
             bit = None if number is None else bool(number + 1 >> place & 1)

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from prune_lab.device.coder import LARGEST
+
 
 def on_grid(tensor: Tensor) -> tuple[float, list[int]]:
     """Return the step and the whole numbers of which the tensor's entries are made.
@@ -14,8 +16,8 @@ def on_grid(tensor: Tensor) -> tuple[float, list[int]]:
     The step is the largest there is: the greatest common divisor of all entries. A float32 is a
     whole number of 2**-149ths, so that this is exact.
 
-    Raises ValueError if the step does not fit into a bfloat16: then the tensor is on no grid that
-    anybody made.
+    Raises ValueError if the step does not fit into a bfloat16, or a whole number not into 16 bits:
+    then the tensor is on no grid that anybody made.
 
     >>> on_grid(torch.tensor([[0.0, -0.5], [1.5, 0.25]]))
     (0.25, [0, -2, 6, 1])
@@ -29,9 +31,10 @@ def on_grid(tensor: Tensor) -> tuple[float, list[int]]:
     if divisor == 0:
         return 0.0, wholes
     step = divisor / denominator
-    if float(torch.tensor(step, dtype=torch.bfloat16)) != step:
+    wholes = [whole // divisor for whole in wholes]
+    if float(torch.tensor(step, dtype=torch.bfloat16)) != step or max(map(abs, wholes)) > LARGEST:
         raise ValueError("the weights are on no grid: to_grid puts them on one")
-    return step, [whole // divisor for whole in wholes]
+    return step, wholes
 
 
 def to_grid(tensor: Tensor, levels: int) -> Tensor:

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from prune_lab.device.coder import Chance, Coder, Decoder, Encoder, Numbers, learnt, plain
 from prune_lab.device.grid import on_grid
-from prune_lab.device.operations import OPERATIONS, Network, Operation, Pair
+from prune_lab.device.operations import MOST_OPERATIONS, MOST_WEIGHTS, OPERATIONS, Network, Operation
 
 VERSION = 1
-_LARGEST = 1 << 20  # weights of one network: a broken payload must not ask for more
 _TRUST = 16.0  # how many entries the density of the whole matrix is worth, beside a row's own
 
 
@@ -26,9 +25,10 @@ def pack(network: Network) -> bytes:
     """Return the network as bytes; `unpack` gives it back, with the same weights to the last bit.
 
     Every tensor must lie on a **grid**: each entry a whole number times one step, which fits into
-    a bfloat16 (`to_grid` makes it so). Zeros cost least, and so do small whole numbers.
+    a bfloat16 (`to_grid` makes it so). Zeros cost least, and so do small whole numbers. (A -0.0
+    comes back as 0.0.)
 
-    Raises ValueError for a tensor that is on no grid, or a network with over 1,048,576 weights.
+    Raises ValueError for a tensor that is on no grid, or of more than four dimensions.
 
     >>> from prune_lab.device.operations import Linear
     >>> weight = torch.tensor([[0.5, 0.0, -1.5], [0.0, 0.0, 0.5]])
@@ -36,26 +36,33 @@ def pack(network: Network) -> bytes:
     >>> len(payload), torch.equal(unpack(payload).operations[0].weight, weight)
     (21, True)
     """
-    if sum(t.numel() for operation in network.operations for t in operation.tensors()) > _LARGEST:
-        raise ValueError(f"a payload holds at most {_LARGEST:,} weights")
     encoder = Encoder()
     _Format(encoder).network(network)
     stream = encoder.finish()
-    return bytes([VERSION]) + struct.pack(">I", zlib.crc32(stream)) + stream
+    return bytes([VERSION]) + _checksum(stream) + stream
 
 
 def unpack(payload: bytes) -> Network:
     """Return the network that `pack` was given.
 
-    Raises ValueError for a payload of another version, or one that was cut or altered.
+    Raises ValueError for a payload of another version, one that was cut or altered, and one whose
+    network could not run or is too large for a device (`Network` says what that is).
     """
-    if not payload or payload[0] != VERSION:
-        found = f"version {payload[0]}" if payload else "nothing"
+    payload = bytes(payload)
+    if payload[:1] != bytes([VERSION]):
+        found = f"version {payload[0]}" if payload else "empty"
         raise ValueError(f"a payload of version {VERSION} is needed, this is {found}")
-    checksum, stream = payload[1:5], payload[5:]
-    if checksum != struct.pack(">I", zlib.crc32(stream)):
+    if payload[1:5] != _checksum(payload[5:]):
         raise ValueError("the payload was cut or altered: its checksum does not fit")
-    return _Format(Decoder(stream)).network(None)
+    decoder = Decoder(payload[5:])
+    network = _Format(decoder).network(None)
+    decoder.finish()
+    return network
+
+
+def _checksum(stream: bytes) -> bytes:
+    """Four bytes, CRC-32 of the version and the stream."""
+    return struct.pack(">I", zlib.crc32(bytes([VERSION]) + stream))
 
 
 class _Format:
@@ -64,36 +71,41 @@ class _Format:
     def __init__(self, coder: Coder) -> None:
         self._coder = coder
         self._sizes = Numbers()
-        self._room = _LARGEST
+        self._room = MOST_WEIGHTS
 
     def network(self, network: Network | None) -> Network:
-        shape = self._shape(network.shape if network else None)
+        shape = self._shape(network.shapes[0] if network else None)
         mean = self._float(network.mean if network else None, 32)
         deviation = self._float(network.deviation if network else None, 32)
         given = network.operations if network else ()
         number = self._size(len(given) if network else None)
+        if number > MOST_OPERATIONS:
+            raise ValueError(f"a payload holds at most {MOST_OPERATIONS:,} operations")
         operations = [self._operation(given[i] if network else None, i) for i in range(number)]
         return Network(operations, shape, mean, deviation)
 
     def _operation(self, given: Operation | None, last: int) -> Operation:
-        which = self._size(OPERATIONS.index(type(given)) if given else None)
+        which = self._size(None if given is None else OPERATIONS.index(type(given)))
         if which >= len(OPERATIONS):
             raise ValueError(f"operation {which} is not known to version {VERSION}")
         kind = OPERATIONS[which]
-        back = [self._size(last - given.inputs[i] if given else None) for i in range(kind.takes)]
-        settings = [getattr(given, name) if given else None for name in kind.settings]
-        learnt = [getattr(given, name) if given else None for name in kind.learnt]
-        return kind(
-            tuple(last - steps for steps in back),
-            **{name: self._pair(value) for name, value in zip(kind.settings, settings)},
-            **{name: self._tensor(value, given) for name, value in zip(kind.learnt, learnt)},
-        )
+        back = [
+            self._size(None if given is None else last - given.inputs[i]) for i in range(kind.takes)
+        ]
+        settings = {
+            name: self._pair(None if given is None else getattr(given, name))
+            for name in kind.settings
+        }
+        learnt = {
+            name: self._tensor(None if given is None else getattr(given, name), given is None)
+            for name in kind.learnt
+        }
+        if any(learnt[name] is None for name in kind.learnt[:-1]):
+            raise ValueError(f"a {kind.__name__} without {kind.learnt[0]}")
+        return kind(tuple(last - steps for steps in back), **settings, **learnt)
 
     def _size(self, size: int | None) -> int:
-        found = self._sizes.code(self._coder, size)
-        if found > _LARGEST:
-            raise ValueError(f"a size of {found:,} is more than a payload holds")
-        return found
+        return self._sizes.code(self._coder, size)
 
     def _pair(self, pair: Pair | None) -> Pair:
         return self._size(pair[0] if pair else None), self._size(pair[1] if pair else None)
@@ -101,7 +113,7 @@ class _Format:
     def _shape(self, shape: tuple[int, ...] | None) -> tuple[int, ...]:
         number = self._size(None if shape is None else len(shape))
         if number > 4:
-            raise ValueError(f"a tensor of {number} dimensions is more than a payload holds")
+            raise ValueError(f"a payload holds tensors of up to 4 dimensions, not {number}")
         return tuple(self._size(None if shape is None else shape[i]) for i in range(number))
 
     def _float(self, number: float | None, bits: int) -> float:
@@ -109,20 +121,22 @@ class _Format:
         upper = None if number is None else _bits(number) >> 32 - bits
         return _number(plain(self._coder, upper, bits) << 32 - bits)
 
-    def _tensor(self, tensor: Tensor | None, given: Operation | None) -> Tensor | None:
+    def _tensor(self, tensor: Tensor | None, read: bool) -> Tensor | None:
         """Code a tensor of one to four dimensions, or that there is none (no dimension)."""
-        missing = given is not None and tensor is None
-        shape = self._shape(() if missing else None if tensor is None else tuple(tensor.shape))
+        shape = self._shape(None if read else () if tensor is None else tuple(tensor.shape))
         if not shape:
             return None
         self._room -= math.prod(shape)
         if self._room < 0:
-            raise ValueError(f"a payload holds at most {_LARGEST:,} weights")
+            raise ValueError(f"a payload holds at most {MOST_WEIGHTS:,} weights")
         step, wholes = (None, None) if tensor is None else on_grid(tensor)
         step = self._float(step, 16)
         rows = shape[0] if len(shape) > 1 else 1
         wholes = _Matrix(self._coder, rows, math.prod(shape) // max(rows, 1)).code(wholes)
-        return (torch.tensor(wholes, dtype=torch.float32) * step).reshape(shape)
+        found = (torch.tensor(wholes, dtype=torch.float32) * step).reshape(shape)
+        if not found.isfinite().all():
+            raise ValueError("a weight is infinite or NaN")
+        return found
 
 
 class _Matrix:
