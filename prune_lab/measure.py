@@ -10,14 +10,12 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from prune_lab import prune
-from prune_lab.data import Digits
 from prune_lab.training import evaluate, one_thread
 
 SHIFTS = [(down, right) for down in (-3, 0, 3) for right in (-3, 0, 3)]  # pixels
@@ -113,9 +111,7 @@ class Latency:
         return f"{self.median:.3f} ms ({self.lower:.3f} to {self.upper:.3f})"
 
 
-def latency(
-    runs: Mapping[str, Callable[[], object]], rounds: int = 50
-) -> dict[str, Latency]:
+def latency(runs: Mapping[str, Callable[[], object]], rounds: int = 50) -> dict[str, Latency]:
     """Time several things that are to be compared, on one thread.
 
     In each round everything has its turn, in an order that changes, so that a machine that becomes
@@ -162,7 +158,9 @@ def shifted_accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 def _without_masks(model: nn.Module) -> nn.Module:
     model = copy.deepcopy(model)
     for module in model.modules():
-        for name in [key.removesuffix("_orig") for key in module._parameters if key.endswith("_orig")]:
+        for name in [
+            key.removesuffix("_orig") for key in module._parameters if key.endswith("_orig")
+        ]:
             if prune.is_pruned(module) and f"{name}_mask" in module._buffers:
                 prune.remove(module, name)
     return model

@@ -73,6 +73,7 @@ class Rounded(nn.Module):
         rounded = to_grid(weight.detach(), levels)
         step, _wholes = on_grid(rounded)
         self.step = step or 1.0
+        self.kept: Tensor
         self.register_buffer("kept", (weight.detach() != 0).to(weight.dtype))
 
     def forward(self, weight: Tensor) -> Tensor:

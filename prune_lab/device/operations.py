@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ class Operation:
     inputs: tuple[int, ...]
 
     takes: ClassVar[int] = 1  # how many values
-    sizes: ClassVar[int | None] = None  # a value's, without the batch: 3 for a picture with channels
+    sizes: ClassVar[int | None] = None  # how many a value's shape has: 3 for (C, H, W)
     by_channel: ClassVar[bool] = False  # each channel of the result is made of that channel alone
     settings: ClassVar[tuple[str, ...]] = ()  # its attributes that are pairs of whole numbers
     learnt: ClassVar[tuple[str, ...]] = ()  # its attributes that are tensors; the last may be None
@@ -305,7 +305,7 @@ class Network(torch.nn.Module):
         read = {self.shapes[place] for place in operation.inputs}
         if len(read) > 1 or any(operation.sizes not in (None, len(shape)) for shape in read):
             raise ValueError(f"{name} cannot read values of shape {' and '.join(map(str, read))}")
-        learnt = {name: tensor.to("meta") for name, tensor in operation.tensors().items()}
+        learnt: dict[str, Any] = {n: t.to("meta") for n, t in operation.tensors().items()}
         values = [torch.empty((1, *shape), device="meta") for shape in read] * operation.takes
         try:
             result = replace(operation, **learnt).run(*values)

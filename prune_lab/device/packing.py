@@ -15,7 +15,14 @@ from torch import Tensor
 
 from prune_lab.device.coder import Chance, Coder, Decoder, Encoder, Numbers, learnt, plain
 from prune_lab.device.grid import on_grid
-from prune_lab.device.operations import MOST_OPERATIONS, MOST_WEIGHTS, OPERATIONS, Network, Operation
+from prune_lab.device.operations import (
+    MOST_OPERATIONS,
+    MOST_WEIGHTS,
+    OPERATIONS,
+    Network,
+    Operation,
+    Pair,
+)
 
 VERSION = 1
 _TRUST = 16.0  # how many entries the density of the whole matrix is worth, beside a row's own
@@ -156,7 +163,7 @@ class _Matrix:
         self._sizes = Numbers()
 
     def code(self, wholes: list[int] | None) -> list[int]:
-        found = []
+        found: list[int] = []
         for row in self._rows:
             for column in self._columns:
                 given = None if wholes is None else wholes[len(found)]

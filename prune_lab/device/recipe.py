@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import torch
+from torch import nn
 from torch.nn.utils import parametrize
 
 from prune_lab import prune
 from prune_lab.data import Digits
 from prune_lab.device.grid import Rounded
 from prune_lab.device.operations import Network
-from prune_lab.device.shrinking import keep_channels
+from prune_lab.device.shrinking import keep_channels, without_dead
 from prune_lab.device.tracing import trace
-from prune_lab.experiments.recipes import gradual, lamp, weights_of
+from prune_lab.experiments.recipes import gradual, lamp
 from prune_lab.lenet import LeNet
 from prune_lab.training import fit
 
@@ -39,16 +39,16 @@ def digit_reader(
     `prune_lab.device.packing.pack` turns the network into bytes.
     """
     model = keep_channels(dense, CHANNELS)
-    places = weights_of(model)
-    weights = sum(module.weight.numel() for module, _name in places)
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    weights = sum(layer.weight.numel() for layer in layers)
     gradual(model, digits, 1 - WEIGHTS / weights, epochs[0], seed, importance=lamp)
-    for module, name in places:
-        prune.remove(module, name)
-        for tensor, levels in ((name, LEVELS), ("bias", BIAS_LEVELS)):
-            rounded = Rounded(getattr(module, tensor), levels)
-            parametrize.register_parametrization(module, tensor, rounded)
+    for layer in layers:
+        prune.remove(layer, "weight")
+        for name, levels in (("weight", LEVELS), ("bias", BIAS_LEVELS)):
+            rounded = Rounded(getattr(layer, name), levels)
+            parametrize.register_parametrization(layer, name, rounded)
     fit(model, digits, epochs[1], seed, learning_rate=2e-3)
-    for module, name in places:
-        for tensor in (name, "bias"):
-            parametrize.remove_parametrizations(module, tensor)
-    return trace(model, digits.train_images[:2])
+    for layer in layers:
+        for name in ("weight", "bias"):
+            parametrize.remove_parametrizations(layer, name)
+    return without_dead(trace(model, digits.train_images[:2], *digits.ink))

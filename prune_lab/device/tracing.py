@@ -33,7 +33,7 @@ from prune_lab.device.operations import (
 )
 
 
-def trace(model: nn.Module, images: Tensor) -> Network:
+def trace(model: nn.Module, images: Tensor, mean: float = 0.0, deviation: float = 1.0) -> Network:
     """Return a network that computes what `model` computes in evaluation mode.
 
     Torch's own tracer follows a batch through the model (``torch.export``). Masks become zeros,
@@ -43,6 +43,7 @@ def trace(model: nn.Module, images: Tensor) -> Network:
     Args:
         model: of convolutions (2-d), linear layers, pooling, the usual activations, flatten, add.
         images: a batch (N, ...) with N of at least 2; the network takes any N afterwards.
+        mean, deviation: how its images were normalised (`prune_lab.data.Digits.ink`).
 
     Raises:
         ValueError: something in the model is not on the list; it is named.
@@ -64,7 +65,7 @@ def trace(model: nn.Module, images: Tensor) -> Network:
     except Exception as error:  # torch names what it cannot follow in many classes of error
         sentence = str(error).strip().partition("\n")[0]
         raise ValueError(f"torch cannot trace this model: {sentence}") from None
-    network = _Reader(program, tuple(images.shape[1:])).network()
+    network = _Reader(program).network(tuple(images.shape[1:]), mean, deviation)
     with torch.no_grad():
         wanted, found = model(images.float().cpu()), network(images.float().cpu())
     if not torch.allclose(wanted, found, rtol=1e-3, atol=1e-4 * float(wanted.abs().max())):
@@ -80,9 +81,8 @@ def _pair(value: Any) -> Pair:
 class _Reader:
     """Reads torch's graph from top to bottom."""
 
-    def __init__(self, program: torch.export.ExportedProgram, shape: tuple[int, ...]) -> None:
+    def __init__(self, program: torch.export.ExportedProgram) -> None:
         self._program = program
-        self._shape = shape
         self._operations: list[Operation] = []
         self._places: dict[Node, int] = {}  # where each value is found
         signature = program.graph_signature
@@ -94,7 +94,7 @@ class _Reader:
         }
         self._learnt = {node: tensors[name].detach().clone() for node, name in names.items()}
 
-    def network(self) -> Network:
+    def network(self, shape: tuple[int, ...], mean: float, deviation: float) -> Network:
         for node in self._program.graph.nodes:
             if node.op == "placeholder":
                 if node.name not in self._learnt:
@@ -107,9 +107,9 @@ class _Reader:
                     raise ValueError("the model must return one tensor, the last it computes")
             else:
                 self._read(node)
-        return Network(self._operations, self._shape)
+        return Network(self._operations, shape, mean, deviation)
 
-    def _read(self, node: Node) -> None:
+    def _read(self, node: Any) -> None:
         call = str(node.target).removeprefix("aten.").partition(".")[0]
         reading = _READINGS.get(call)
         if reading is None:
@@ -117,11 +117,13 @@ class _Reader:
             raise ValueError(f"{call} is not on the device's list: {known}")
         if call in ("view", "reshape"):
             self._must_be_flat(node)
-        schema = node.target._schema.arguments  # type: ignore[union-attr]
+        schema = node.target._schema.arguments
         given = dict(zip((argument.name for argument in schema), node.args, strict=False))
         given |= node.kwargs
         arguments = {
-            {"self": "input"}.get(argument.name, argument.name): self._value(given.get(argument.name, argument.default_value))
+            "input" if argument.name == "self" else argument.name: self._value(
+                given.get(argument.name, argument.default_value)
+            )
             for argument in schema
         }
         try:
@@ -138,7 +140,7 @@ class _Reader:
         if call.endswith("_"):  # in place: whoever reads the input from now on reads the result
             self._places[node.args[0]] = self._places[node]
 
-    def _must_be_flat(self, node: Node) -> None:
+    def _must_be_flat(self, node: Any) -> None:
         shape = node.args[0].meta["val"].shape
         if tuple(node.meta["val"].shape[1:]) != (math.prod(shape[1:]),):
             raise ValueError("view is on the device's list only where it gives one row an image")

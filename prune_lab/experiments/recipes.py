@@ -107,7 +107,11 @@ def gradual(
         nonlocal steps
         steps += 1
         if progress >= begin and steps % every == 0:
-            prune_to(places, sparsity * schedule(min(1.0, (progress - begin) / (end - begin))), importance)
+            prune_to(
+                places,
+                sparsity * schedule(min(1.0, (progress - begin) / (end - begin))),
+                importance,
+            )
 
     history = fit(model, digits, epochs, seed, learning_rate, before_step)
     prune_to(places, sparsity, importance)
