@@ -13,11 +13,11 @@ from prune_lab.device.coder import LARGEST
 def on_grid(tensor: Tensor) -> tuple[float, list[int]]:
     """Return the step and the whole numbers of which the tensor's entries are made.
 
-    The step is the largest there is: the greatest common divisor of all entries. A float32 is a
-    whole number of 2**-149ths, so that this is exact.
+    The step is the largest there is, of those that fit into a bfloat16: an odd number below 256
+    times a power of two. Each float32 is a whole number of 2**-149ths, so that this is exact.
 
-    Raises ValueError if the step does not fit into a bfloat16, or a whole number not into 16 bits:
-    then the tensor is on no grid that anybody made.
+    Raises ValueError if a whole number is larger than 65,534: then the tensor is on no grid that
+    anybody made.
 
     >>> on_grid(torch.tensor([[0.0, -0.5], [1.5, 0.25]]))
     (0.25, [0, -2, 6, 1])
@@ -30,9 +30,11 @@ def on_grid(tensor: Tensor) -> tuple[float, list[int]]:
     divisor = math.gcd(*wholes)
     if divisor == 0:
         return 0.0, wholes
-    step = divisor / denominator
-    wholes = [whole // divisor for whole in wholes]
-    if float(torch.tensor(step, dtype=torch.bfloat16)) != step or max(map(abs, wholes)) > LARGEST:
+    odd = divisor // (divisor & -divisor)
+    largest = next(part for part in range(255, 0, -2) if odd % part == 0)
+    divisor = divisor // odd * largest
+    step, wholes = divisor / denominator, [whole // divisor for whole in wholes]
+    if max(map(abs, wholes)) > LARGEST or float(torch.tensor(step, dtype=torch.bfloat16)) != step:
         raise ValueError("the weights are on no grid: to_grid puts them on one")
     return step, wholes
 

@@ -43,6 +43,14 @@ class Operation:
         found = {name: getattr(self, name) for name in self.learnt}
         return {name: tensor for name, tensor in found.items() if tensor is not None}
 
+    def check(self) -> None:
+        """Raise ValueError for tensors whose shapes do not fit together."""
+        shapes = {name: tensor.shape for name, tensor in self.tensors().items()}
+        if "weight" in shapes and len(shapes["weight"]) != (self.sizes or 0) + 1:
+            raise ValueError(f"a weight of shape {tuple(shapes['weight'])}")
+        if "bias" in shapes and shapes["bias"] != shapes["weight"][:1]:
+            raise ValueError(f"a bias of shape {tuple(shapes['bias'])}")
+
     def window(self) -> int:
         """How many numbers one number of the result is made of: multiplications, or comparisons."""
         return 1
@@ -277,6 +285,7 @@ class Network(torch.nn.Module):
         deviation: float = 1.0,
     ) -> None:
         super().__init__()
+        mean, deviation = torch.tensor([mean, deviation], dtype=torch.float32).tolist()
         if not (math.isfinite(mean) and 0 < deviation < math.inf):
             raise ValueError(f"mean {mean} and deviation {deviation} normalise nothing")
         if not (1 <= len(shape) <= 3 and all(size >= 1 for size in shape)):
@@ -284,8 +293,7 @@ class Network(torch.nn.Module):
         if not operations:
             raise ValueError("a network has at least one operation")
         self.operations = tuple(operations)
-        self.mean = mean
-        self.deviation = deviation
+        self.mean, self.deviation = mean, deviation
         weights = (t.numel() for operation in operations for t in operation.tensors().values())
         _must_be_at_most(len(self.operations), MOST_OPERATIONS, "operations")
         _must_be_at_most(sum(weights), MOST_WEIGHTS, "weights")
@@ -308,6 +316,7 @@ class Network(torch.nn.Module):
         learnt: dict[str, Any] = {n: t.to("meta") for n, t in operation.tensors().items()}
         values = [torch.empty((1, *shape), device="meta") for shape in read] * operation.takes
         try:
+            operation.check()
             result = replace(operation, **learnt).run(*values)
         except Exception as error:  # torch refuses settings in many classes of error
             sentence = str(error).strip().partition("\n")[0]

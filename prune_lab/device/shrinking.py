@@ -1,4 +1,4 @@
-"""Fewer channels: LeNet cut to those with the largest norms, and a network without its dead ones."""
+"""Fewer channels: LeNet with those of the largest norms, and a network without its dead ones."""
 
 from __future__ import annotations
 

@@ -14,9 +14,11 @@ from prune_lab.training import History, fit
 
 Places = list[tuple[nn.Module, str]]
 
+_EVERY = 8  # steps between two prunings
+
 
 def weights_of(model: nn.Module) -> Places:
-    """Return the places of all ``weight`` parameters with two dimensions or more, in order.
+    """Return the places of the weights of all 2-d convolutions and linear layers, in order.
 
     >>> from prune_lab.lenet import LeNet
     >>> len(weights_of(LeNet()))
@@ -62,7 +64,10 @@ def lamp(weight: Tensor) -> Tensor:
 def prune_to(places: Places, sparsity: float, importance: Importance = magnitude) -> None:
     """Prune globally until this fraction of all entries is gone, whatever is pruned already.
 
-    Raises ValueError for a sparsity that is not between 0 and 1.
+    What is pruned stays so: for a sparsity that is reached already nothing happens, except that
+    each place has a mask afterwards.
+
+    Raises ValueError for a sparsity that is not from 0 to 1.
 
     >>> layer = nn.Linear(10, 10)
     >>> for sparsity in (0.3, 0.5, 0.5):
@@ -70,19 +75,17 @@ def prune_to(places: Places, sparsity: float, importance: Importance = magnitude
     >>> int(layer.weight_mask.sum())
     50
     """
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity must be from 0 to 1, but got {sparsity}")
     entries = sum(getattr(module, name).numel() for module, name in places)
-    gone = sum(_gone(module, name) for module, name in places)
-    more = round(sparsity * entries) - gone
-    if more > 0 or not all(hasattr(module, f"{name}_mask") for module, name in places):
+    masks = [getattr(module, f"{name}_mask", None) for module, name in places]
+    gone = sum(int((mask == 0).sum()) for mask in masks if mask is not None)
+    more = max(round(sparsity * entries) - gone, 0)
+    if more or None in masks:
         scores = {place: importance(getattr(*place).detach()) for place in places}
         prune.global_unstructured(
-            places, prune.L1Unstructured, importance_scores=scores, amount=max(more, 0)
+            places, prune.L1Unstructured, importance_scores=scores, amount=more
         )
-
-
-def _gone(module: nn.Module, name: str) -> int:
-    mask = getattr(module, f"{name}_mask", None)
-    return 0 if mask is None else int((mask == 0).sum())
 
 
 def gradual(
@@ -97,21 +100,34 @@ def gradual(
     learning_rate: float = 3e-3,
     importance: Importance = magnitude,
 ) -> History:
-    """Prune the model's weights globally while it is trained."""
+    """Prune the model's weights globally while it is trained, and return the training's course.
+
+    Every eighth step it is pruned a little, from `begin` to `end` of the training (0 to 1); the
+    rest is there to learn what is left. At the end exactly this fraction of the weights of all
+    convolutions and linear layers is pruned, with masks. Arguments and errors as in
+    `prune_lab.training.fit` and `prune_to`.
+
+    >>> from prune_lab.data import load_digits
+    >>> from prune_lab.lenet import LeNet
+    >>> model = LeNet()
+    >>> _ = gradual(model, load_digits(), sparsity=0.9, epochs=1)
+    >>> sum(int((module.weight_mask == 0).sum()) for module, name in weights_of(model))
+    55323
+    """
+    if not (0 <= sparsity <= 1 and 0 <= begin < end <= 1):
+        raise ValueError(
+            f"0 <= sparsity <= 1, 0 <= begin < end <= 1, but got {sparsity, begin, end}"
+        )
     places = weights_of(model)
     prune_to(places, 0.0, importance)
-    every = 8
-    steps = 0
+    step = 0
 
     def before_step(progress: float) -> None:
-        nonlocal steps
-        steps += 1
-        if progress >= begin and steps % every == 0:
-            prune_to(
-                places,
-                sparsity * schedule(min(1.0, (progress - begin) / (end - begin))),
-                importance,
-            )
+        nonlocal step
+        step += 1
+        if step % _EVERY == 0 and progress >= begin:
+            done = min((progress - begin) / (end - begin), 1.0)
+            prune_to(places, sparsity * schedule(done), importance)
 
     history = fit(model, digits, epochs, seed, learning_rate, before_step)
     prune_to(places, sparsity, importance)

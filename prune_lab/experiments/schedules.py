@@ -29,7 +29,7 @@ def constant(progress: float) -> float:
 def cubic(progress: float) -> float:
     """Many entries early, while there are many to choose from, and few late.
 
-    Source: M. Zhu, S. Gupta: To prune, or not to prune, ICLR workshop 2018 (arXiv 1710.01878, 2017).
+    Source: M. Zhu, S. Gupta: To prune, or not to prune, arXiv 1710.01878, 2017.
 
     >>> cubic(0.5)
     0.875
