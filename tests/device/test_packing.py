@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
+import re
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 from prune_lab.device.coder import LARGEST, Chance, Decoder, Encoder, Numbers, learnt, plain
 from prune_lab.device.grid import Rounded, on_grid, to_grid
 from prune_lab.device.operations import (
+    OPERATIONS,
     Add,
     AveragePool,
     Convolution,
@@ -278,3 +282,35 @@ def test_a_hostile_payload_is_refused_when_it_is_read_and_not_when_it_runs(monke
     network.operations = (Linear((0,), torch.zeros(60_000, 60), None),)
     with pytest.raises(ValueError, match="at most 524,288 weights"):
         unpack(pack(network))
+
+
+# The test vectors, which other readers use too
+
+PAGE = Path(__file__).parents[2] / "docs" / "device.md"
+READER = Path(__file__).parent / "digit-reader.json"
+
+
+def test_the_vector_of_the_page_is_what_it_says() -> None:
+    vectors = re.findall(r"^    ((?:[0-9a-f]{2} ?)+)$", PAGE.read_text(), re.M)
+    weight = torch.tensor([[0.5, 0.0, -1.5], [0.0, 0.0, 0.5]])
+    network = Network([Linear((0,), weight, None)], (3,), 0.0, 1.0)
+    (vector,) = map(bytes.fromhex, vectors)
+    assert same(unpack(vector), network)
+    assert pack(network) == vector
+
+
+def test_the_pages_list_of_operations_is_the_programs() -> None:
+    numbers = re.findall(r"^\| (\d+) \| ([a-z ]+)[^|]*\| ([^|]*)\|", PAGE.read_text(), re.M | re.I)
+    assert [int(number) for number, _name, _settings in numbers] == list(range(len(OPERATIONS)))
+    for kind, (_number, name, settings_) in zip(OPERATIONS, numbers, strict=True):
+        assert kind.__name__.lower().startswith(name.split()[0][:3].lower())
+        assert all(word in settings_ for word in kind.settings if word != "bounds")
+
+
+def test_the_digit_readers_vector_gives_its_output() -> None:
+    vector = json.loads(READER.read_text())
+    network = unpack(bytes.fromhex(vector["payload"]))
+    down, across = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    ink = ((7 * down + 13 * across) % 32) / 31
+    output = network(((ink - network.mean) / network.deviation)[None, None])[0]
+    assert torch.allclose(output, torch.tensor(vector["output"]), atol=1e-4)
