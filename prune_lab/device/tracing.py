@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
-from prune_lab import prune
 from prune_lab.device.operations import (
     GELU,
     Add,
@@ -31,6 +29,7 @@ from prune_lab.device.operations import (
     SiLU,
     Tanh,
 )
+from prune_lab.measure import without_masks
 
 
 def trace(model: nn.Module, images: Tensor, mean: float = 0.0, deviation: float = 1.0) -> Network:
@@ -53,11 +52,7 @@ def trace(model: nn.Module, images: Tensor, mean: float = 0.0, deviation: float 
     >>> [type(operation).__name__ for operation in network.operations]
     ['Flatten', 'Linear']
     """
-    model = copy.deepcopy(model).eval().float().cpu()
-    for module in model.modules():
-        for name in [key[:-5] for key in dict(module._parameters) if key.endswith("_orig")]:
-            if f"{name}_mask" in module._buffers:
-                prune.remove(module, name)
+    model = without_masks(model).eval().float().cpu()
     batch = {0: torch.export.Dim("N")}
     try:
         with torch.no_grad():

@@ -47,7 +47,7 @@ def spotted(image: Image.Image) -> Image.Image:
         jpeg,
         lambda image: noisy(jpeg(image)),
         spotted,
-        lambda image: image.rotate(7, expand=True, fillcolor=255, resample=Image.Resampling.BICUBIC),
+        lambda image: image.rotate(7, Image.Resampling.BICUBIC, expand=True, fillcolor=255),
         lambda image: image.rotate(90),
         lambda image: image.rotate(180),
         lambda image: image.resize((413, 413), Image.Resampling.LANCZOS),
