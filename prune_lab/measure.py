@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import statistics
 import time
@@ -16,10 +15,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.prune import BasePruningMethod  # ours is one, too
 from torch.utils.flop_counter import FlopCounterMode
 
-from prune_lab import prune
 from prune_lab.data import Digits
 from prune_lab.plots import Chart, plot_shares
 from prune_lab.training import evaluate, one_thread
@@ -65,16 +62,18 @@ def size(model: nn.Module, images: Tensor) -> Size:
     (61706, 416520)
     """
     state = model.state_dict()
-    removed = without_masks(model)
-    parameters = list(removed.parameters())
+    saved = _saved(state)
     return Size(
-        parameters=sum(parameter.numel() for parameter in parameters),
-        kept=sum(int(parameter.count_nonzero()) for parameter in parameters),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        kept=sum(
+            int(_masked(name, parameter, state).count_nonzero())
+            for name, parameter in model.named_parameters()
+        ),
         macs=macs(model, images),
         memory=memory(model),
-        plain=len(_saved(state)),
-        zipped=len(zlib.compress(_saved(state), level=9)),
-        sparse=len(_saved({name: _thin(value) for name, value in removed.state_dict().items()})),
+        plain=len(saved),
+        zipped=len(zlib.compress(saved, level=9)),
+        sparse=len(_saved(_thin(state))),
     )
 
 
@@ -162,22 +161,6 @@ def shifted_accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return statistics.fmean(
         evaluate(model, images.roll(shift, dims=(2, 3)), labels) for shift in SHIFTS
     )
-
-
-def without_masks(model: nn.Module) -> nn.Module:
-    """Return a copy of the model in which every mask is made permanent.
-
-    >>> pruned = prune.l1_unstructured(nn.Linear(4, 1), "weight", amount=3)
-    >>> copied = without_masks(pruned)
-    >>> int(copied.weight.count_nonzero()), prune.is_pruned(copied), prune.is_pruned(pruned)
-    (1, False, True)
-    """
-    model = copy.deepcopy(model)
-    for module in model.modules():
-        for hook in list(module._forward_pre_hooks.values()):
-            if isinstance(hook, BasePruningMethod):
-                prune.remove(module, hook._tensor_name)
-    return model
 
 
 @dataclass(frozen=True)
@@ -378,16 +361,28 @@ def _row_cells(row: Row) -> list[str]:
     ]
 
 
-def _saved(state: Mapping[str, object]) -> bytes:
+def _masked(name: str, tensor: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+    """An entry of a state dict under its mask, if it has one."""
+    mask = state.get(f"{name.removesuffix('_orig')}_mask") if name.endswith("_orig") else None
+    return tensor.detach() if mask is None else tensor.detach() * mask
+
+
+def _thin(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict without its masks, what is mostly zero as sparse tensors."""
+    thin = {}
+    for name, tensor in state.items():
+        if f"{name.removesuffix('_mask')}_orig" not in state:
+            full = _masked(name, tensor, state)
+            sparse = full.to_sparse()
+            smaller = len(_saved({"": sparse})) < len(_saved({"": full.clone()}))
+            thin[name.removesuffix("_orig")] = sparse if smaller else full
+    return thin
+
+
+def _saved(state: Mapping[str, Tensor]) -> bytes:
     file = io.BytesIO()
-    torch.save(dict(state), file)
+    torch.save(state, file)
     return file.getvalue()
-
-
-def _thin(tensor: Tensor) -> Tensor:
-    sparse = tensor.to_sparse()
-    smaller = len(_saved({"": sparse})) < len(_saved({"": tensor}))
-    return sparse if smaller else tensor.clone()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx import Node
+from torch.nn.utils.prune import BasePruningMethod  # ours is one, too
 
+from prune_lab import prune
 from prune_lab.device.operations import (
     GELU,
     Add,
@@ -29,7 +32,6 @@ from prune_lab.device.operations import (
     SiLU,
     Tanh,
 )
-from prune_lab.measure import without_masks
 
 
 def trace(model: nn.Module, images: Tensor, mean: float = 0.0, deviation: float = 1.0) -> Network:
@@ -52,9 +54,9 @@ def trace(model: nn.Module, images: Tensor, mean: float = 0.0, deviation: float 
     >>> [type(operation).__name__ for operation in network.operations]
     ['Flatten', 'Linear']
     """
-    model = without_masks(model).eval().float().cpu()
     batch = {0: torch.export.Dim("N")}
     try:
+        model = _without_masks(model).eval().float().cpu()
         with torch.no_grad():
             program = torch.export.export(model, (images.float().cpu(),), dynamic_shapes=(batch,))
     except Exception as error:  # torch names what it cannot follow in many classes of error
@@ -66,6 +68,16 @@ def trace(model: nn.Module, images: Tensor, mean: float = 0.0, deviation: float 
     if not torch.allclose(wanted, found, rtol=1e-3, atol=1e-4 * float(wanted.abs().max())):
         raise ValueError(f"what was traced computes {found[0]} where the model has {wanted[0]}")
     return network
+
+
+def _without_masks(model: nn.Module) -> nn.Module:
+    """A copy of the model in which every mask is made permanent."""
+    model = copy.deepcopy(model)
+    for module in model.modules():
+        for hook in list(module._forward_pre_hooks.values()):
+            if isinstance(hook, BasePruningMethod):
+                prune.remove(module, hook._tensor_name)
+    return model
 
 
 def _pair(value: Any) -> Pair:

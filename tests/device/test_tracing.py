@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune as torch_prune
 
 from prune_lab import prune
 from prune_lab.course import trained_lenet
@@ -46,6 +47,13 @@ def test_masks_become_zeros() -> None:
     network = trace(model, torch.zeros(2, 1, 32, 32))
     zeros = [int((op.tensors()["weight"] == 0).sum()) for op in network.operations if op.learnt]
     assert zeros == [0, 0, 43_200, 0, 0]
+
+
+def test_a_model_that_torch_cannot_copy_is_refused() -> None:
+    model = LeNet()
+    torch_prune.l1_unstructured(model.fc1, "weight", amount=0.9)
+    with pytest.raises(ValueError, match="^torch cannot trace this model: Only Tensors created"):
+        trace(model, torch.zeros(2, 1, 32, 32))
 
 
 class Twice(nn.Module):
