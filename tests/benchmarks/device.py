@@ -41,8 +41,9 @@ def main() -> None:
             dense = trained_lenet(seed)
             payload = pack(digit_reader(dense, digits, seed))
             rows.append(record(seed, dense, payload, digits))
-            RECORD.write_text(json.dumps(sorted(rows, key=lambda row: row["seed"]), indent=1))
-            print(rows[-1], flush=True)
+            rows.sort(key=lambda row: row["seed"])
+            RECORD.write_text(json.dumps(rows, indent=1) + "\n")
+            print(f"seed {seed}: {len(payload)} bytes", flush=True)
     before, rest = PAGE.read_text().split(BEGIN)
     PAGE.write_text(before + BEGIN + table(records()) + END + rest.split(END)[1])
 
