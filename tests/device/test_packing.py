@@ -288,11 +288,11 @@ def test_a_hostile_payload_is_refused_when_it_is_read_and_not_when_it_runs(monke
 @pytest.mark.parametrize(
     ("step", "whole"), [(math.inf, 1), (-math.inf, 0), (math.nan, 1), (3e38, 65_000)]
 )
-def test_a_payload_with_a_weight_that_is_no_number_is_refused(monkeypatch, step, whole) -> None:
+def test_a_weight_that_is_no_number_is_neither_written_nor_read(monkeypatch, step, whole) -> None:
     monkeypatch.setattr(packing, "on_grid", lambda tensor: (step, [whole] * tensor.numel()))
-    payload = pack(Network([Linear((0,), torch.ones(1, 2), None)], (2,)))
+    network = Network([Linear((0,), torch.ones(1, 2), None)], (2,))
     with pytest.raises(ValueError, match="a weight is infinite or NaN"):
-        unpack(payload)
+        unpack(pack(network))
 
 
 # The test vectors, which other readers use too
