@@ -16,7 +16,6 @@ from torch import Tensor
 from prune_lab.device.coder import Chance, Coder, Decoder, Encoder, Numbers, learnt, plain
 from prune_lab.device.grid import on_grid
 from prune_lab.device.operations import (
-    MOST_OPERATIONS,
     MOST_WEIGHTS,
     OPERATIONS,
     Network,
@@ -86,8 +85,6 @@ class _Format:
         deviation = self._float(network.deviation if network else None, 32)
         given = network.operations if network else ()
         number = self._size(len(given) if network else None)
-        if number > MOST_OPERATIONS:
-            raise ValueError(f"a payload holds at most {MOST_OPERATIONS:,} operations")
         operations = [self._operation(given[i] if network else None, i) for i in range(number)]
         return Network(operations, shape, mean, deviation)
 

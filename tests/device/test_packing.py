@@ -15,6 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prune_lab.device import packing
 from prune_lab.device.coder import LARGEST, Chance, Decoder, Encoder, Numbers, learnt, plain
 from prune_lab.device.grid import Rounded, on_grid, to_grid
 from prune_lab.device.operations import (
@@ -281,6 +282,16 @@ def test_a_hostile_payload_is_refused_when_it_is_read_and_not_when_it_runs(monke
         unpack(pack(network))
     network.operations = (Linear((0,), torch.zeros(60_000, 60), None),)
     with pytest.raises(ValueError, match="at most 524,288 weights"):
+        unpack(pack(network))
+
+
+@pytest.mark.parametrize(
+    ("step", "whole"), [(math.inf, 1), (-math.inf, 0), (math.nan, 1), (3e38, 65_000)]
+)
+def test_a_weight_that_is_no_number_is_neither_written_nor_read(monkeypatch, step, whole) -> None:
+    monkeypatch.setattr(packing, "on_grid", lambda tensor: (step, [whole] * tensor.numel()))
+    network = Network([Linear((0,), torch.ones(1, 2), None)], (2,))
+    with pytest.raises(ValueError, match="a weight is infinite or NaN"):
         unpack(pack(network))
 
 
