@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import anywidget
+import ipywidgets
 import traitlets
 
+Layout = ipywidgets.Layout | dict[str, str] | None  # of ipywidgets: width, height, border, ...
 ASKERS = 20  # pages whose last question is remembered; one that is reloaded is a new one
 
 
@@ -31,10 +33,10 @@ class Dialogue(anywidget.AnyWidget):
         help="heard: the number of each asker's last question; controls: how they stand"
     ).tag(sync=True)
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout = None) -> None:
         self._heard: dict[str, int] = {}
         self._reply()
-        super().__init__()
+        super().__init__(**({} if layout is None else {"layout": layout}))
         self.observe(lambda change: self._reply(), list(self._controls))
 
     def _take_question(self, content: dict[str, Any], buffers: list[Any]) -> None:
