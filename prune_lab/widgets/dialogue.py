@@ -37,7 +37,6 @@ class Dialogue(anywidget.AnyWidget):
         self._heard: dict[str, int] = {}
         self._reply()
         super().__init__(**({} if layout is None else {"layout": layout}))
-        self.observe(lambda change: self._reply(), list(self._controls))
 
     def _take_question(self, content: dict[str, Any], buffers: list[Any]) -> None:
         asker, number = str(content["from"]), int(content["number"])
@@ -78,6 +77,11 @@ class Dialogue(anywidget.AnyWidget):
             )
             for name in self._controls
         }
+
+    @traitlets.observe(traitlets.All)
+    def _control_moved(self, change: traitlets.Bunch) -> None:
+        if change.name in self._controls:
+            self._reply()
 
     def _reply(self) -> None:
         self.answer = {"heard": dict(self._heard), "controls": self._stand()}

@@ -22,7 +22,7 @@ class Panel(Dialogue):
 
     It also is after every button of another panel, for both may show one model. Only a panel that
     a front end shows follows and works: a cell that is run again leaves its old panel behind, and
-    that must cost nothing. One that was never displayed has no comm, and goes when it is dropped.
+    that must cost nothing. One that was never displayed goes when it is dropped.
 
     A subclass sets ``_esm = script("its.js")``, ``_controls`` and ``_buttons``, and writes
     ``refresh``, ``_figure`` and ``__repr__``.
@@ -38,19 +38,16 @@ class Panel(Dialogue):
         sync=True
     )
 
-    _made = False  # ipywidgets opens the comm in its constructor, and closes what is half made
     _closed = False
 
     def __init__(self, layout: Layout = None) -> None:
+        lifetime.clear()
         self._background = Background()
         self._said = 0  # how often something was: the same failure may come twice
         self._views = 0
         self._own_layout = not isinstance(layout, ipywidgets.Layout)
         super().__init__(layout)
-        self._close_layout()  # until it is displayed
         self.add_class("prune-lab")
-        self.on_msg(lambda _widget, content, buffers: self._hear(content, buffers))
-        self._made = True
 
     def refresh(self) -> None:
         """Look at the model again; after each executed cell this happens by itself."""
@@ -59,18 +56,17 @@ class Panel(Dialogue):
     # From the constructor to the end
 
     def open(self) -> None:
-        """Open the comm, once somebody wants to display the panel."""
-        if not self._made or self.comm is not None:
-            return
-        if self.layout.comm is None:
-            self.layout.open()
-        super().open()
-        lifetime.wake(self)
+        """Open the comm; ipywidgets does so in the constructor."""
+        if self.comm is None:
+            if self.layout.comm is None:
+                self.layout.open()
+            super().open()
+        lifetime.hold_weakly(self)
 
     @property
     def model_id(self) -> str:
-        """The name under which front ends know the panel; asking for it opens the comm."""
-        if not self._closed:
+        """The name under which front ends know the panel; asking for it wakes one that sleeps."""
+        if self.comm is None and not self._closed:
             self.open()
         return super().model_id
 
@@ -82,18 +78,19 @@ class Panel(Dialogue):
         if self.comm is not None:
             super().close()
             vars(self).pop("_repr_mimebundle_", None)  # ipywidgets makes a closed one mute
-        self._close_layout()
-
-    def _close_layout(self) -> None:
-        """Close the comm of the layout, unless the layout is the reader's and may serve others."""
-        if self._own_layout and "layout" in self._trait_values:  # it is made when it is asked for
-            self.layout.close()
+            if self._own_layout:  # another may serve other widgets
+                self.layout.close()
 
     def close(self) -> None:
         """Remove the panel, stop its work and stop following the cells."""
-        if self._made and not self._closed:
+        if not self._closed:
             self._closed = True
             self.sleep()
+
+    def __del__(self) -> None:
+        if "_views" in vars(self):  # or it was never made
+            self._background.cancel()
+            lifetime.bury(self)
 
     @property
     def _hidden(self) -> bool:
@@ -105,8 +102,9 @@ class Panel(Dialogue):
             with self._in_the_panel():
                 self.refresh()
 
-    def _hear(self, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
+    def _handle_custom_msg(self, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
         """Take a question of the browser's; it also reports each view that comes and goes."""
+        super()._handle_custom_msg(content, buffers)
         asked = content.get("ask")
         if asked in ("shown", "hidden"):
             self._count_views(1 if asked == "shown" else -1)
@@ -170,6 +168,8 @@ class Panel(Dialogue):
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
         if self._closed:
             return None
+        if self.comm is None:
+            self.open()
         lifetime.displayed(self)
         with self._in_the_panel():
             self.refresh()
