@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import anywidget
 import ipywidgets
 import traitlets
 
-Layout = ipywidgets.Layout | dict[str, str] | None  # of ipywidgets: width, height, border, ...
+Layout: TypeAlias = (
+    ipywidgets.Layout | dict[str, str] | None
+)  # of ipywidgets: width, height, border, ...
 ASKERS = 20  # pages whose last question is remembered; one that is reloaded is a new one
 
 

@@ -43,10 +43,11 @@ def bury(panel: Panel) -> None:
         return
     # Jupyter may be going through its registry, which must not shrink under its hands. The layout
     # stands in for the panel there.
-    _buried.extend([panel.model_id, panel.layout.model_id] if panel._own_layout else [panel.model_id])
+    _buried.append(panel.model_id)
     registry._instances[panel.model_id] = panel.layout
     panel.comm.close()
     if panel._own_layout:
+        _buried.append(panel.layout.model_id)
         panel.layout.comm.close()
 
 

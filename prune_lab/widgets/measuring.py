@@ -39,7 +39,7 @@ class Measuring(Panel):
         super().__init__(*args, **kwargs)
 
     def stop(self) -> None:
-        """Stop the long measurements; what is measured stays, and the sliders are still answered."""
+        """Stop the long measurements; the sliders are still answered."""
         self._halted = True
         self._measure()
 

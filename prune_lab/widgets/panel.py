@@ -77,7 +77,7 @@ class Panel(Dialogue):
         lifetime.forget(self)
         if self.comm is not None:
             super().close()
-            vars(self).pop("_repr_mimebundle_", None)  # ipywidgets makes a closed one mute
+            self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets makes a closed one mute
             if self._own_layout:  # another may serve other widgets
                 self.layout.close()
 

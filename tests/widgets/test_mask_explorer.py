@@ -473,7 +473,8 @@ def test_settings_that_the_new_parameter_cannot_take_are_exchanged(model):
     explorer = MaskExplorer(model, technique="ln_structured", dim=3)
     moved(explorer, name="conv1.bias")
     assert explorer.technique == "l1_unstructured"
-    assert explorer.message == ("Ln structured does not fit conv1.bias of shape (6,): L1 unstructured instead.")
+    sentence = "Ln structured does not fit conv1.bias of shape (6,): L1 unstructured instead."
+    assert explorer.message == sentence
     assert explorer.dim == 0 and not explorer.failed
     moved(explorer, technique="ln_structured")
     assert explorer.failed and explorer.technique == "l1_unstructured"
