@@ -3,7 +3,8 @@
 Jupyter's registry of widgets would keep every panel for ever. Here it knows them weakly, and one
 that is dropped goes. What is displayed is kept until it sleeps: cells that are run again and again
 leave panels behind, in the history ``Out`` if nowhere else, and these sleep when their cell has run
-again, or when a cell has run since their last view went. Displayed anew, a panel wakes.
+again, or when a cell has run since their last view went. Displayed anew, a panel wakes. Those in
+other widgets are left to these.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def bury(panel: Panel) -> None:
     _buried.append(panel.model_id)
     registry._instances[panel.model_id] = panel.layout
     panel.comm.close()
-    if panel._own_layout:
+    if panel._own_layout and panel.layout.comm is not None:
         _buried.append(panel.layout.model_id)
         panel.layout.comm.close()
 
@@ -101,7 +102,10 @@ def after_cell(result: Any = None) -> None:
             if cell is not None:
                 _cells.setdefault(panel, set()).add(cell)
         elif panel in _left or _is_replaced(panel, cell):
-            panel.sleep()
+            if panel.borrowed:
+                forget(panel)  # until it is shown again
+            else:
+                panel.sleep()
             continue
         panel.look_again()
     _since.clear()
@@ -120,4 +124,4 @@ def _is_replaced(panel: Panel, cell: str | None) -> bool:
     if cell not in cells:
         return False
     cells.discard(cell)
-    return not cells
+    return not cells and not panel.shown_elsewhere

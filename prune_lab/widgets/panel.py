@@ -31,7 +31,7 @@ class Panel(Dialogue):
         layout: of the panel, as every ipywidget takes it.
     """
 
-    _css = STYLE
+    _css = STYLE.read_text(encoding="utf-8")  # of a path, anywidget would hold every panel for ever
 
     message = traitlets.Unicode(help="one sentence for the panel").tag(sync=True)
     failed = traitlets.Bool(help="whether the message says that something went wrong").tag(
@@ -39,6 +39,7 @@ class Panel(Dialogue):
     )
 
     _closed = False
+    borrowed = False  # whether another widget may hold it by its name
 
     def __init__(self, layout: Layout = None) -> None:
         lifetime.clear()
@@ -62,12 +63,17 @@ class Panel(Dialogue):
                 self.layout.open()
             super().open()
         lifetime.hold_weakly(self)
+        self.borrowed = False
 
     @property
     def model_id(self) -> str:
-        """The name under which front ends know the panel; asking for it wakes one that sleeps."""
+        """The name under which front ends know the panel; asking for it wakes one that sleeps.
+
+        Whoever asks may show the panel inside another widget: it does not sleep by itself then.
+        """
         if self.comm is None and not self._closed:
             self.open()
+        self.borrowed = True
         return super().model_id
 
     def sleep(self) -> None:
@@ -95,6 +101,11 @@ class Panel(Dialogue):
     @property
     def _hidden(self) -> bool:
         return self._views == 0
+
+    @property
+    def shown_elsewhere(self) -> bool:
+        """Whether there are more views than the one of the cell that displays the panel."""
+        return self._views > 1
 
     def look_again(self) -> None:
         """Look at the model again, if the panel is on a screen."""
@@ -173,7 +184,9 @@ class Panel(Dialogue):
         lifetime.displayed(self)
         with self._in_the_panel():
             self.refresh()
+        borrowed = self.borrowed
         shown = super()._repr_mimebundle_(**kwargs)
+        self.borrowed = borrowed  # this name was asked for by ourselves
         bundle, metadata = shown or ({}, {})
         picture = io.BytesIO()
         self._figure().savefig(picture, format="png", dpi=72, bbox_inches="tight")
