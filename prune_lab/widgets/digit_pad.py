@@ -77,9 +77,12 @@ class DigitPad(Choosing):
     _esm = script("digit_pad.js")
     _controls = ("technique", "amount", "seed", "image", "label")
     _buttons = ("real", "broken")
+    _linked = ("amount",)
 
     technique = traitlets.Unicode("global_unstructured", help="how weights are chosen")
-    amount = traitlets.Float(0.9, help="fraction of the weights, 0 to 1")
+    amount = traitlets.Float(0.9, help="fraction of the weights, 0 to 1").tag(
+        sync=True, echo_update=False
+    )
     image = traitlets.Bytes(help="float32 ink from 0 to 1, row by row").tag(sync=True)
     label = traitlets.Int(None, allow_none=True, help="class of the loaded digit")
     dense = traitlets.List(traitlets.Float(), help="the model's probabilities").tag(sync=True)
