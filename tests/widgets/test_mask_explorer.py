@@ -975,9 +975,7 @@ def test_what_cannot_be_shown_is_told_with_what_to_do():
         MaskExplorer(nn.Linear(4, 3, device="meta"))
     eight = nn.Linear(4, 3).requires_grad_(False)
     eight.weight.data = eight.weight.data.to(torch.float8_e4m3fn)
-    with pytest.raises(
-        ValueError, match="weight is of type float8_e4m3fn, which torch can"
-    ):
+    with pytest.raises(ValueError, match="weight is of type float8_e4m3fn, which torch can"):
         MaskExplorer(eight, "weight")
     assert MaskExplorer(eight).name == "bias"  # that one can be shown
 
