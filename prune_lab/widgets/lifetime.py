@@ -10,13 +10,36 @@ other widgets are left to these.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from IPython import get_ipython
 from ipywidgets.widgets import widget as registry
 
-if TYPE_CHECKING:
-    from prune_lab.widgets.panel import Panel
+
+class Panel(Protocol):
+    """What there is to know of a panel here: ``panel.Panel`` has all of it."""
+
+    comm: Any
+    layout: Any
+    own_layout: bool
+    borrowed: bool
+
+    @property
+    def model_id(self) -> str:
+        """The name in the registry."""
+
+    @property
+    def shown_elsewhere(self) -> bool:
+        """Whether there are more views than the one of the cell that displays the panel."""
+
+    def look_again(self) -> None:
+        """Look at the model again, if the panel is on a screen."""
+
+    def sleep(self) -> None:
+        """Close the comm and stop the work."""
+
+    def _handle_msg(self, message: dict[str, Any]) -> None: ...
+
 
 _kept: set[Panel] = set()  # those that are displayed
 _since: set[Panel] = set()  # of these, since the last cell ended
@@ -47,7 +70,7 @@ def bury(panel: Panel) -> None:
     _buried.append(panel.model_id)
     registry._instances[panel.model_id] = panel.layout
     panel.comm.close()
-    if panel._own_layout and panel.layout.comm is not None:
+    if panel.own_layout and panel.layout.comm is not None:
         _buried.append(panel.layout.model_id)
         panel.layout.comm.close()
 

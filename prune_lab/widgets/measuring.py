@@ -53,7 +53,11 @@ class Measuring(Panel):
         with self._in_the_panel():
             self.refresh()
         self._measure(unseen=True)
-        self._background.wait()
+        try:
+            self._background.wait()
+        finally:  # when it is interrupted
+            if self._hidden:
+                self._background.cancel()
 
     def _trial_of(self) -> Trial | None:
         """The copy on which values are tried; None: there is no data."""

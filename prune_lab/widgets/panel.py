@@ -46,7 +46,7 @@ class Panel(Dialogue):
         self._background = Background()
         self._said = 0  # how often something was: the same failure may come twice
         self._views = 0
-        self._own_layout = not isinstance(layout, ipywidgets.Layout)
+        self.own_layout = not isinstance(layout, ipywidgets.Layout)
         super().__init__(layout)
         self.add_class("prune-lab")
 
@@ -84,7 +84,7 @@ class Panel(Dialogue):
         if self.comm is not None:
             super().close()
             self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets makes a closed one mute
-            if self._own_layout:  # another may serve other widgets
+            if self.own_layout:  # another may serve other widgets
                 self.layout.close()
 
     def close(self) -> None:
