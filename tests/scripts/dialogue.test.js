@@ -22,7 +22,9 @@ function host(controls) {
       const sent = toPython.shift();
       if (!sent) return;
       const { from, number, choices, press, bytes } = sent.content;
-      bytes.forEach((name, i) => { choices[name] = sent.buffers[i]; });
+      bytes.forEach((name, i) => {
+        choices[name] = sent.buffers[i];
+      });
       Object.assign(python.controls, choices);
       if (press) python.pressed.push([press, { ...python.controls }]);
       python.heard[from] = number;
@@ -65,8 +67,14 @@ test("a button acts on what was on the screen when it was pressed", () => {
   dialogue.press("apply");
   dialogue.move({ amount: 0.9 });
   dialogue.press("apply");
-  while (far.waiting()) { far.hear(); far.arrive(); }
-  assert.deepEqual(far.python.pressed, [["apply", { amount: 0.37 }], ["apply", { amount: 0.9 }]]);
+  while (far.waiting()) {
+    far.hear();
+    far.arrive();
+  }
+  assert.deepEqual(far.python.pressed, [
+    ["apply", { amount: 0.37 }],
+    ["apply", { amount: 0.9 }],
+  ]);
 });
 
 test("another page learns what was chosen here, and keeps what its own reader does", () => {
@@ -121,17 +129,24 @@ test("whatever comes in whatever order, the screen moves by the hand alone and b
     const expected = [];
     for (let step = 0; step < 40; step += 1) {
       const dice = Math.floor(7 * next());
-      if (dice === 0) dialogue.move({ amount: (hand.amount = step) });
-      else if (dice === 1) dialogue.choose({ amount: (hand.amount = step) });
-      else if (dice === 2) dialogue.follow({ technique: (hand.technique = `t${step}`) });
-      else if (dice === 3) { dialogue.press("apply"); expected.push(["apply", { ...hand }]); }
-      else if (dice === 4) dialogue.ask();
+      if (dice < 2) hand.amount = step;
+      if (dice === 2) hand.technique = `t${step}`;
+      if (dice === 0) dialogue.move({ amount: step });
+      else if (dice === 1) dialogue.choose({ amount: step });
+      else if (dice === 2) dialogue.follow({ technique: hand.technique });
+      else if (dice === 3) {
+        dialogue.press("apply");
+        expected.push(["apply", { ...hand }]);
+      } else if (dice === 4) dialogue.ask();
       else if (dice === 5) far.hear();
       else far.arrive();
       assert.deepEqual([dialogue.get("amount"), dialogue.get("technique")], [hand.amount, hand.technique]);
     }
     dialogue.ask();
-    while (far.waiting()) { far.hear(); far.arrive(); }
+    while (far.waiting()) {
+      far.hear();
+      far.arrive();
+    }
     assert.deepEqual(far.python.controls, hand);
     assert.deepEqual(far.python.pressed, expected);
     assert.deepEqual([dialogue.get("amount"), dialogue.get("technique")], [hand.amount, hand.technique]);
