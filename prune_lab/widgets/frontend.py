@@ -34,9 +34,10 @@ def script(name: str) -> str:
         for _, imported in _IMPORT.findall(source):
             if imported not in parts:
                 text = add(imported)
-                names = ", ".join(made for _, made in _EXPORT.findall(text))
+                names = ", ".join(name for _, name in _EXPORT.findall(text))
                 body = _EXPORT.sub(r"\1", text)
-                parts[imported] = f"const {imported}_js = (() => {{\n{body}return {{ {names} }};\n}})();"
+                made = f"(() => {{\n{body}return {{ {names} }};\n}})()"
+                parts[imported] = f"const {imported}_js = {made};"
         return _IMPORT.sub(lambda found: f"const {{{found[1]}}} = {found[2]}_js;\n", source)
 
     last = _EXPORT.sub(r"\1", add(name.removesuffix(".js")))
