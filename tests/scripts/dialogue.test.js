@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Dialogue } from "../../prune_lab/widgets/static/dialogue.js";
+import { AMOUNT_BOX } from "../../prune_lab/widgets/static/amount.js";
+import { Dialogue, panel } from "../../prune_lab/widgets/static/dialogue.js";
 import { Model } from "../../prune_lab/widgets/static/page.js";
 import { randomNumbers } from "./random.js";
 
@@ -152,5 +153,80 @@ test("whatever comes in whatever order, the screen moves by the hand alone and b
     assert.deepEqual([dialogue.get("amount"), dialogue.get("technique")], [hand.amount, hand.technique]);
     assert.equal(dialogue.waits(), false);
     dialogue.end();
+  }
+});
+
+/** A panel whose amount can be linked, in a page where the host has put this into its letter box. */
+function linked(amount, units = 150) {
+  const far = host({ amount });
+  far.model.state.units = units;
+  far.model.state.amount = amount[1];
+  panel(() => () => {}, { amount: AMOUNT_BOX })().initialize({ model: far.model });
+  return far;
+}
+
+test("a number in the letter box goes to Python as a question, and nothing else does", () => {
+  const far = linked(["fraction", 0.3]);
+  far.model.set("amount", 0.5);
+  far.hear();
+  assert.deepEqual(far.python.controls.amount, ["fraction", 0.5]);
+  far.arrive();
+  assert.equal(far.waiting(), false);
+  far.set("amount", ["fraction", 0.7]); // a cell: the other widget follows
+  far.arrive();
+  assert.equal(far.model.get("amount"), 0.7);
+  assert.equal(far.waiting(), false);
+});
+
+test("what does not fit is clamped on both sides, and what is no number is put back", () => {
+  const fraction = linked(["fraction", 0.3]);
+  for (const [sent, fits] of [
+    [40, 1],
+    [-2, 0],
+    [0.25, 0.25],
+    [Number.NaN, 0.25],
+    ["much", 0.25],
+    [null, 0.25],
+  ]) {
+    fraction.model.set("amount", sent);
+    assert.equal(fraction.model.get("amount"), fits, `${sent}`);
+    fraction.hear();
+    fraction.arrive();
+    assert.deepEqual(fraction.python.controls.amount, ["fraction", fits]);
+  }
+  const count = linked(["count", 45, 150]);
+  for (const [sent, fits] of [
+    [200, 150],
+    [-1, 0],
+    [1, 1],
+    [7.6, 8],
+  ]) {
+    count.model.set("amount", sent);
+    assert.equal(count.model.get("amount"), fits);
+    count.hear();
+    count.arrive();
+    assert.deepEqual(count.python.controls.amount, ["count", fits, 150]);
+  }
+});
+
+test("whatever comes late, the box holds what was put in last", () => {
+  for (let seed = 0; seed < 200; seed += 1) {
+    const next = randomNumbers(seed);
+    const far = linked(["fraction", 0.3]);
+    let last = 0.3;
+    for (let step = 0; step < 40; step += 1) {
+      const dice = Math.floor(4 * next());
+      if (dice < 2) {
+        last = Math.floor(100 * next()) / 100;
+        far.model.set("amount", last);
+      } else if (dice === 2) far.hear();
+      else far.arrive();
+      assert.equal(far.model.get("amount"), last, `seed ${seed}, step ${step}`);
+    }
+    while (far.waiting()) {
+      far.hear();
+      far.arrive();
+    }
+    assert.deepEqual([far.python.controls.amount, far.model.get("amount")], [["fraction", last], last]);
   }
 });

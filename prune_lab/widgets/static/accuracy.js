@@ -97,7 +97,7 @@ export function accuracyCurve(host) {
  */
 export function accuracyWords({ model }) {
   const [before, now] = [element("b"), element("b")];
-  const box = element("bdi", { dir: "ltr" }, " · accuracy ", before, " → ", now);
+  const box = element("span", {}, " · accuracy ", before, " → ", now);
   return {
     box,
     /** @param {Preview} preview */

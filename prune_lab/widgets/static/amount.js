@@ -92,6 +92,20 @@ export const amountAs = (kind, count, units) =>
   kind === "count" ? ["count", count, units] : ["fraction", fractionOf(count, units)];
 
 /**
+ * What a number means that another widget of the page sets: the amount is given as it was before, and
+ * no more goes than there is.
+ * @type {import("./dialogue.js").Box}
+ */
+export const AMOUNT_BOX = {
+  plain: ([, number]) => number,
+  fit(number, [kind], model) {
+    if (kind === "fraction") return [kind, Math.min(1, Math.max(0, number))];
+    const units = model.get("units");
+    return [kind, Math.min(units, Math.max(0, Math.round(number))), units];
+  },
+};
+
+/**
  * How the slider stands, and what it says of itself. While Python has yet to rank anew, a count is
  * one of those among which it was chosen.
  * @param {Preview} now

@@ -230,11 +230,50 @@ export class Dialogue {
 }
 
 /**
- * A panel's script as anywidget wants it, with one dialogue for all views of a model. The look of a
- * panel hangs on the class that its element gets here, for a host need not give it any.
- * @param {(host: Host) => () => void} render
+ * How a control is written in its letter box, and what a number that is found there means for it, given
+ * how the control stands.
+ * @typedef {{ plain: (value: any) => number, fit: (number: number, value: any, model: Model) => any }} Box
  */
-export function panel(render) {
+
+/**
+ * Let other widgets of the page move a control and follow it: ipywidgets' jslink, by the control's name.
+ * The host's attribute of that name is a letter box within the page: Python neither reads nor writes it.
+ * A number that another widget puts in is the reader's choice, and goes to Python as a question like any
+ * other; what the control then is lies in the box. So both sides agree, and no echo can come between.
+ * @param {Dialogue} dialogue
+ * @param {string} name
+ * @param {Box} box
+ */
+function openBox(dialogue, name, { plain, fit }) {
+  const { model } = dialogue;
+  const give = () => {
+    const value = plain(dialogue.get(name));
+    if (model.get(name) !== value) model.set(name, value);
+  };
+  const take = () => {
+    const [sent, value] = [model.get(name), dialogue.get(name)];
+    if (sent === plain(value)) return; // it is our own
+    const fitted = Number.isFinite(sent) ? fit(sent, value, model) : value;
+    if (plain(fitted) === plain(value)) give();
+    else dialogue.follow({ [name]: fitted });
+  };
+  model.on(`change:${name}`, take);
+  const stop = dialogue.on(give);
+  give();
+  return () => {
+    stop();
+    model.off(`change:${name}`, take);
+  };
+}
+
+/**
+ * A panel's script as anywidget wants it, with one dialogue for all views of a model. The look of a
+ * panel hangs on the class that its element gets here, for a host need not give it any. `boxes` are the
+ * controls that can be linked in the browser.
+ * @param {(host: Host) => () => void} render
+ * @param {Record<string, Box>} boxes
+ */
+export function panel(render, boxes = {}) {
   return () => {
     /** @type {Dialogue} */
     let dialogue;
@@ -242,7 +281,11 @@ export function panel(render) {
       /** @param {{ model: Model }} host */
       initialize({ model }) {
         dialogue = new Dialogue(model);
-        return () => dialogue.end();
+        const stops = Object.entries(boxes).map(([name, box]) => openBox(dialogue, name, box));
+        return () => {
+          for (const stop of stops) stop();
+          dialogue.end();
+        };
       },
       /** @param {{ model: Model, el: HTMLElement }} host */
       render({ model, el }) {

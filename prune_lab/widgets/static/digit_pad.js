@@ -14,6 +14,9 @@ import { named, offered, seedBox, techniqueMenu } from "./techniques.js";
 
 const TRAITS = ["image", "dense", "pruned", "counts", "techniques", "pen", "frame", "message", "failed"];
 
+/** @type {import("./dialogue.js").Box} */
+const SHARE_BOX = { plain: (share) => share, fit: (number) => Math.min(1, Math.max(0, number)) };
+
 /**
  * The part: how many of the weights go.
  * @param {Host} host
@@ -57,26 +60,28 @@ function readAnswers({ model, dialogue }, empty) {
   return { ...now, sentence: compared(now).join("") };
 }
 
-export default panel((host) =>
-  assemble(host, (redraw) => {
-    const follow = (/** @type {Record<string, string | number>} */ choices) => host.dialogue.follow(choices);
-    const [techniques, seed, amount] = [techniqueMenu(follow), seedBox(host, follow), amountSlider(host)];
-    const [paper, charts, words, sentence] = [pad(host, redraw), answers(host), verdict(host), message()];
-    return {
-      label: () => "Digit pad",
-      traits: TRAITS,
-      read: () => readAnswers(host, paper.empty()),
-      parts: [techniques, seed, amount, charts, words, sentence, paper],
-      rows: [
-        element("div", { class: "prune-lab-controls" }, techniques.box, seed.box, fullScreen(host.el)),
-        element("div", { class: "prune-lab-hand" }, amount.box, sentence.box),
-        element(
-          "div",
-          { class: "prune-lab-figure" },
-          element("div", { class: "prune-lab-digit" }, paper.box, charts.box),
-        ),
-        words.box,
-      ],
-    };
-  }),
+export default panel(
+  (host) =>
+    assemble(host, (redraw) => {
+      const follow = (/** @type {Record<string, string | number>} */ choices) => host.dialogue.follow(choices);
+      const [techniques, seed, amount] = [techniqueMenu(follow), seedBox(host, follow), amountSlider(host)];
+      const [paper, charts, words, sentence] = [pad(host, redraw), answers(host), verdict(host), message()];
+      return {
+        label: () => "Digit pad",
+        traits: TRAITS,
+        read: () => readAnswers(host, paper.empty()),
+        parts: [techniques, seed, amount, charts, words, sentence, paper],
+        rows: [
+          element("div", { class: "prune-lab-controls" }, techniques.box, seed.box, fullScreen(host.el)),
+          element("div", { class: "prune-lab-hand" }, amount.box, sentence.box),
+          element(
+            "div",
+            { class: "prune-lab-figure" },
+            element("div", { class: "prune-lab-digit" }, paper.box, charts.box),
+          ),
+          words.box,
+        ],
+      };
+    }),
+  { amount: SHARE_BOX },
 );

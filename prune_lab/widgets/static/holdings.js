@@ -144,7 +144,7 @@ function counted(rows) {
  * @param {() => void} redraw
  */
 export function holdings(redraw) {
-  const title = element("div", { class: "prune-lab-title", dir: "auto" });
+  const title = element("div", { class: "prune-lab-title" });
   const table = element("table", { class: "prune-lab-table" });
   const box = element(
     "div",

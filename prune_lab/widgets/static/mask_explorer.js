@@ -3,7 +3,7 @@
 // from Python. What is on the screen stands in preview.js; here the parts are put together.
 
 import { accuracyCurve, accuracyWords } from "./accuracy.js";
-import { amountControl, grouped, pythonFloat } from "./amount.js";
+import { AMOUNT_BOX, amountControl, grouped, pythonFloat } from "./amount.js";
 import { applies, message } from "./applies.js";
 import { codeLine } from "./code.js";
 import { fullScreen, switcher } from "./controls.js";
@@ -129,44 +129,46 @@ function told({ model }, read) {
   };
 }
 
-export default panel((host) =>
-  assemble(host, (redraw) => {
-    const read = previewOf(host);
-    /**
-     * Ask for another picture: a mask by hand that was painted on the old one ends.
-     * @param {Record<string, string | number>} choices
-     */
-    const request = (choices) => host.dialogue.choose({ ...choices, painted: null });
-    const chosen = [
-      parameterMenu(host, request),
-      techniqueMenu(request),
-      optionControls(host, request),
-      seedBox(host, request),
-      viewSwitch(host),
-    ];
-    const [amount, buttons] = [amountControl(host, read), applies(host)];
-    const [heat, values, curve, layers] = [
-      picture(host, read, redraw),
-      histogram(redraw),
-      accuracyCurve(host),
-      bars(host),
-    ];
-    const [words, code, sentence] = [counts(host), codeLine(), message()];
-    buttons.box.append(fullScreen(host.el));
-    const side = element("div", { class: "prune-lab-side" }, values.box, curve.box, layers.box);
-    return {
-      label: () => `Mask explorer for ${host.model.get("title")}`,
-      traits: TRAITS,
-      read: () => told(host, read),
-      // Words before pictures: a canvas that writes text has the page laid out, which is then done once.
-      parts: [...chosen, amount, buttons, layers, code, sentence, heat, words, values, curve],
-      rows: [
-        element("div", { class: "prune-lab-controls" }, ...chosen.map(({ box }) => box)),
-        element("div", { class: "prune-lab-hand" }, amount.box, buttons.box, sentence.box),
-        element("div", { class: "prune-lab-figure" }, element("div", { class: "prune-lab-columns" }, heat.box, side)),
-        words.box,
-        code.box,
-      ],
-    };
-  }),
+export default panel(
+  (host) =>
+    assemble(host, (redraw) => {
+      const read = previewOf(host);
+      /**
+       * Ask for another picture: a mask by hand that was painted on the old one ends.
+       * @param {Record<string, string | number>} choices
+       */
+      const request = (choices) => host.dialogue.choose({ ...choices, painted: null });
+      const chosen = [
+        parameterMenu(host, request),
+        techniqueMenu(request),
+        optionControls(host, request),
+        seedBox(host, request),
+        viewSwitch(host),
+      ];
+      const [amount, buttons] = [amountControl(host, read), applies(host)];
+      const [heat, values, curve, layers] = [
+        picture(host, read, redraw),
+        histogram(redraw),
+        accuracyCurve(host),
+        bars(host),
+      ];
+      const [words, code, sentence] = [counts(host), codeLine(), message()];
+      buttons.box.append(fullScreen(host.el));
+      const side = element("div", { class: "prune-lab-side" }, values.box, curve.box, layers.box);
+      return {
+        label: () => `Mask explorer for ${host.model.get("title")}`,
+        traits: TRAITS,
+        read: () => told(host, read),
+        // Words before pictures: a canvas that writes text has the page laid out, which is then done once.
+        parts: [...chosen, amount, buttons, layers, code, sentence, heat, words, values, curve],
+        rows: [
+          element("div", { class: "prune-lab-controls" }, ...chosen.map(({ box }) => box)),
+          element("div", { class: "prune-lab-hand" }, amount.box, buttons.box, sentence.box),
+          element("div", { class: "prune-lab-figure" }, element("div", { class: "prune-lab-columns" }, heat.box, side)),
+          words.box,
+          code.box,
+        ],
+      };
+    }),
+  { amount: AMOUNT_BOX },
 );

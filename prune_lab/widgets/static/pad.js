@@ -9,7 +9,7 @@ import { followHand, penOn } from "./pen.js";
 /** @import { Pen } from "./pen.js" */
 
 const PAD = 288; // CSS pixels, at most, for text of the size 14
-const SHARE = 0.6; // of a low window's height
+const BESIDE = 230; // of a low window: what the host and the controls take
 
 /**
  * Draw ink in this colour, every number a square.
@@ -133,7 +133,7 @@ export function pad(host, redraw) {
 
   /** @param {Screen} screen */
   function drawPad({ dpr, colours }) {
-    const wide = Math.min((PAD * colours.size) / 14, Math.max(PAD / 2, SHARE * innerHeight), room - 2) * dpr; // its border is 1 pixel wide
+    const wide = Math.min((PAD * colours.size) / 14, Math.max(PAD / 2, innerHeight - BESIDE), room - 2) * dpr; // its border is 1 pixel wide
     const cell = Math.max(1, Math.floor(wide / Math.max(width, height)));
     const { context } = fitted(canvas, (width * cell) / dpr, (height * cell) / dpr, dpr);
     context.clearRect(0, 0, canvas.width, canvas.height);

@@ -245,6 +245,7 @@ export function assemble({ model, el, dialogue }, build) {
       colours = null;
       redraw();
     }),
+    () => removeEventListener("resize", redraw),
     () => resized.disconnect(),
     () => cancelAnimationFrame(frame),
     voice.stop,
@@ -252,6 +253,7 @@ export function assemble({ model, el, dialogue }, build) {
   ];
   draw();
   resized.observe(el);
+  addEventListener("resize", redraw); // a low window has low pictures
   return () => {
     for (const stop of stops) stop();
   };

@@ -13,7 +13,7 @@ import { pointing } from "./pointing.js";
 /** @import { Preview } from "./preview.js" */
 
 const TALLEST = 440; // CSS pixels: the picture and its controls fit a laptop's screen
-const SHARE = 0.5; // of a low window's height
+const BESIDE = 300; // and in a low window they still do: the host and the controls take this
 const LOWEST = 130;
 
 /**
@@ -102,7 +102,7 @@ const blockWords = (layout) =>
  * @param {() => void} redraw
  */
 export function picture({ model, dialogue }, read, redraw) {
-  const title = element("div", { class: "prune-lab-title", dir: "auto" });
+  const title = element("div", { class: "prune-lab-title" });
   const canvas = element("canvas", {
     tabindex: "0",
     role: "application",
@@ -113,7 +113,7 @@ export function picture({ model, dialogue }, read, redraw) {
   });
   const key = legend();
   const blocks = element("div", { class: "prune-lab-note" });
-  const entry = element("div", { class: "prune-lab-entry", dir: "auto" });
+  const entry = element("div", { class: "prune-lab-entry" });
   const box = element("div", { class: "prune-lab-main" }, title, canvas, key.box, blocks, entry);
   const heatmap = new Heatmap(canvas);
   const pointer = pointing(dialogue, heatmap, read, redraw);
@@ -134,10 +134,8 @@ export function picture({ model, dialogue }, read, redraw) {
       );
       if (width <= 0) return; // not on the screen
       const { colours, dpr } = screen;
-      const tallest = Math.min(
-        TALLEST * Math.max(1, colours.size / 14, innerHeight / 1000),
-        Math.max(LOWEST, SHARE * innerHeight),
-      );
+      const above = BESIDE * (colours.size / 14);
+      const tallest = Math.max(LOWEST, Math.min(TALLEST * Math.max(1, colours.size / 14), innerHeight - above));
       heatmap.show(now);
       const layout = heatmap.fit(width, tallest, dpr, colours.size);
       const marked = pointer.marked();

@@ -12,7 +12,7 @@ import { placeOf, scaleOf, shareAt } from "./plot.js";
 /** @import { Spot } from "./sensitivity_explorer.js" */
 
 const TALL = 300; // CSS pixels, for text of the size 14
-const SHARE = 0.6; // of a low window's height
+const BESIDE = 230; // of a low window: what the host and the controls take
 const TOLD_APART = 6; // curves; of more, only the one that is pointed at is drawn in full
 const NEAR = 24; // CSS pixels between the pointer and a curve
 const POINTS = 21; // on a finished curve
@@ -58,7 +58,7 @@ function nearest(layers, at, y, { width, height, scale }) {
 export function sensitivityCurves(host, spot, point) {
   const { model } = host;
   const canvas = element("canvas", { role: "img", dir: "ltr" });
-  const entry = element("div", { class: "prune-lab-entry", dir: "auto" });
+  const entry = element("div", { class: "prune-lab-entry" });
   const progress = progressBar(host, "curves measured");
   const box = element(
     "div",
@@ -115,7 +115,7 @@ export function sensitivityCurves(host, spot, point) {
       );
       if (size.width <= 0) return; // not on the screen
       size.scale = scaleOf(screen.colours, 1);
-      size.height = Math.min(TALL * size.scale, Math.max(TALL / 2, SHARE * innerHeight));
+      size.height = Math.min(TALL * size.scale, Math.max(TALL / 2, innerHeight - BESIDE));
       const faint = (/** @type {number} */ i) => (chosen >= 0 ? i !== chosen : shown.length > TOLD_APART);
       const curves = shown.map(({ points, amount }, i) => ({ points, at: amount, faint: faint(i) }));
       drawCurves(canvas, curves, size.width, size.height, screen);
