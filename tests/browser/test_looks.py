@@ -43,7 +43,7 @@ def pages(tmp_path_factory):
     model, digits = LeNet(), load_digits()
     explorer = MaskExplorer(model, data=digits, label="model")
     explorer._background.wait()
-    sensitivity = SensitivityExplorer(model, digits, amounts={"conv1.weight": 0.5})
+    sensitivity = SensitivityExplorer(model, digits)
     inspected = LeNet()
     inspector = ModuleInspector(inspected)
     prune.l1_unstructured(inspected.conv1, "weight", amount=0.3)
@@ -110,7 +110,8 @@ class Looks:
             """(panel) => {
                 const shown = [...panel.querySelectorAll(
                     "button, select, input, canvas, .prune-lab-readout, .prune-lab-title, " +
-                    ".prune-lab-entry, .prune-lab-counts, .prune-lab-call, .prune-lab-legend > span")]
+                    ".prune-lab-entry, .prune-lab-counts, .prune-lab-call, " +
+                    ".prune-lab-legend > span")]
                     .filter((part) => part.checkVisibility({ visibilityProperty: true })
                             && !part.matches("[type=radio]"));
                 const boxes = shown.map((part) => part.getBoundingClientRect());
@@ -199,7 +200,7 @@ def test_forced_colours_keep_pictures_and_legends_together(look, scheme):
     swatch = seen.pixels(seen.panel.locator(".prune-lab-main .prune-lab-swatch").last)
     for colour in (seen.ground(), 1 - seen.ground()):
         for shown in (pruned, swatch[2:-2, 2:-2]):
-            assert 0.2 < (np.abs(shown - colour).max(axis=-1) < 0.35).mean()
+            assert (np.abs(shown - colour).max(axis=-1) < 0.35).mean() > 0.2
 
 
 def test_forced_colours_set_the_chosen_module_off(look):
@@ -449,13 +450,17 @@ async ([script, style, state, bytes]) => {
     const heard = [];
     const need = (holds, what) => { if (!holds) broken.push(what); };
     const contract = {
-        get(name) { need(typeof name === "string" && arguments.length === 1, "get"); return values[name]; },
+        get(name) {
+            need(typeof name === "string" && arguments.length === 1, "get");
+            return values[name];
+        },
         set(name, value) {
             need(typeof name === "string" && arguments.length === 2, "set");
             values[name] = value;
         },
         on(event, react) {
-            need(/^(change:\\w+|msg:custom)$/.test(event) && typeof react === "function", `on ${event}`);
+            need(/^(change:\\w+|msg:custom)$/.test(event), `on ${event}`);
+            need(typeof react === "function", "on: no function");
             need(arguments.length === 2, "on");
             heard.push([event, react]);
         },

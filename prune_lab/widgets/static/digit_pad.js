@@ -6,13 +6,13 @@ import { answers, compared, verdict } from "./answers.js";
 import { message } from "./applies.js";
 import { fullScreen, slider } from "./controls.js";
 import { panel } from "./dialogue.js";
-import { pad } from "./pad.js";
+import { networksView, pad } from "./pad.js";
 import { assemble, element } from "./panel.js";
 import { named, offered, seedBox, techniqueMenu } from "./techniques.js";
 
 /** @import { Host } from "./dialogue.js" */
 
-const TRAITS = ["image", "dense", "pruned", "counts", "techniques", "pen", "frame", "message", "failed"];
+const TRAITS = ["image", "seen", "dense", "pruned", "counts", "techniques", "pen", "message", "failed"];
 
 /** @type {import("./dialogue.js").Box} */
 const SHARE_BOX = { plain: (share) => share, fit: (number) => Math.min(1, Math.max(0, number)) };
@@ -65,12 +65,14 @@ export default panel(
     assemble(host, (redraw) => {
       const follow = (/** @type {Record<string, string | number>} */ choices) => host.dialogue.follow(choices);
       const [techniques, seed, amount] = [techniqueMenu(follow), seedBox(host, follow), amountSlider(host)];
-      const [paper, charts, words, sentence] = [pad(host, redraw), answers(host), verdict(host), message()];
+      const [paper, seen, charts] = [pad(host, redraw), networksView(host), answers(host)];
+      const [words, sentence] = [verdict(host), message()];
+      paper.box.append(seen.box);
       return {
         label: () => "Digit pad",
         traits: TRAITS,
         read: () => readAnswers(host, paper.empty()),
-        parts: [techniques, seed, amount, charts, words, sentence, paper],
+        parts: [techniques, seed, amount, charts, words, sentence, paper, seen],
         rows: [
           element("div", { class: "prune-lab-controls" }, techniques.box, seed.box, fullScreen(host.el)),
           element("div", { class: "prune-lab-hand" }, amount.box, sentence.box),

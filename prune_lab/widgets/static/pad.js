@@ -1,7 +1,7 @@
 // The pad of DigitPad: the paper with its ink, and the buttons below.
 
 import { button } from "./controls.js";
-import { element, fitted, write } from "./panel.js";
+import { element, fitted, numbers, remembered, write } from "./panel.js";
 import { followHand, penOn } from "./pen.js";
 
 /** @import { Host } from "./dialogue.js" */
@@ -9,6 +9,7 @@ import { followHand, penOn } from "./pen.js";
 /** @import { Pen } from "./pen.js" */
 
 const PAD = 288; // CSS pixels, at most, for text of the size 14
+const SEEN = 64;
 const BESIDE = 230; // of a low window: what the host and the controls take
 
 /**
@@ -32,23 +33,6 @@ function drawInk(canvas, ink, [height, width], colour) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.imageSmoothingEnabled = false; // the very pixels
   context.drawImage(paper, 0, 0, canvas.width, canvas.height);
-}
-
-/**
- * Dashes around the data's typical digit: left, top, right and bottom.
- * @param {CanvasRenderingContext2D} context
- * @param {number[]} frame
- * @param {number} cell
- * @param {number} dpr
- * @param {string} colour
- */
-function drawFrame(context, frame, cell, dpr, colour) {
-  const [x0, y0, x1, y1] = frame.map((at) => at * cell);
-  context.strokeStyle = colour;
-  context.lineWidth = dpr;
-  context.setLineDash([5 * dpr, 5 * dpr]);
-  context.strokeRect(x0 + dpr, y0 + dpr, x1 - x0 - 2 * dpr, y1 - y0 - 2 * dpr);
-  context.setLineDash([]);
 }
 
 /**
@@ -88,11 +72,42 @@ const captionOf = ({ label, empty }) =>
   label !== null
     ? `A real digit; its label is ${label}. Draw on it, or clear the pad.`
     : empty
-      ? "Draw a digit here, as large as the dashed frame."
+      ? "Draw a digit here, of any size."
       : "Your own digit.";
 
 /** @param {Pen["keys"]} keys */
 const penAt = ({ at: [x, y], down }) => `Pen ${down ? "down" : "up"} at row ${Math.floor(y)}, column ${Math.floor(x)}.`;
+
+/**
+ * The part: what the networks see. What was drawn is fitted into the data's frame by Python; ink is
+ * bright here, as it is in the data.
+ * @param {Host} host
+ */
+export function networksView({ model }) {
+  const canvas = element("canvas", { role: "img", dir: "ltr", "aria-label": "What the networks see" });
+  const words = element(
+    "span",
+    {},
+    "What the networks see: fitted into the data's frame, ink bright, as in chapter 1.",
+  );
+  const read = remembered((/** @type {ArrayBufferView} */ bytes) => numbers(bytes, Float32Array));
+  return {
+    box: element("div", { class: "prune-lab-seen" }, canvas, words),
+    /**
+     * @param {{ late: boolean }} now
+     * @param {Screen} screen
+     */
+    draw({ late }, { dpr, colours }) {
+      const [height, width] = model.get("size");
+      const cell = Math.max(1, Math.floor((SEEN * colours.size * dpr) / 14 / Math.max(width, height)));
+      const { context, size } = fitted(canvas, (width * cell) / dpr, (height * cell) / dpr, dpr);
+      context.fillStyle = "#000";
+      context.fillRect(0, 0, size[0], size[1]);
+      drawInk(canvas, read(model.get("seen")), [height, width], "#fff");
+      canvas.classList.toggle("prune-lab-pending", late);
+    },
+  };
+}
 
 /**
  * The part: the pad.
@@ -138,7 +153,6 @@ export function pad(host, redraw) {
     const { context } = fitted(canvas, (width * cell) / dpr, (height * cell) / dpr, dpr);
     context.clearRect(0, 0, canvas.width, canvas.height);
     drawInk(canvas, pen.ink(), size, colours.ink);
-    if (dialogue.get("label") === null) drawFrame(context, model.get("frame"), cell, dpr, colours.grey);
     if (canvas.matches(":focus-visible"))
       drawCursor(context, pen.keys, (model.get("pen")[0] / 2) * cell, cell, { dpr, colours });
   }
