@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import anywidget
+import ipywidgets
 import traitlets
 
+Layout = ipywidgets.Layout | dict[str, str] | None  # of ipywidgets: width, height, border, ...
 ASKERS = 20  # pages whose last question is remembered; one that is reloaded is a new one
 
 
@@ -31,11 +33,10 @@ class Dialogue(anywidget.AnyWidget):
         help="heard: the number of each asker's last question; controls: how they stand"
     ).tag(sync=True)
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout = None) -> None:
         self._heard: dict[str, int] = {}
         self._reply()
-        super().__init__()
-        self.observe(lambda change: self._reply(), list(self._controls))
+        super().__init__(**({} if layout is None else {"layout": layout}))
 
     def _take_question(self, content: dict[str, Any], buffers: list[Any]) -> None:
         asker, number = str(content["from"]), int(content["number"])
@@ -76,6 +77,11 @@ class Dialogue(anywidget.AnyWidget):
             )
             for name in self._controls
         }
+
+    @traitlets.observe(traitlets.All)
+    def _control_moved(self, change: traitlets.Bunch) -> None:
+        if change.name in self._controls:
+            self._reply()
 
     def _reply(self) -> None:
         self.answer = {"heard": dict(self._heard), "controls": self._stand()}

@@ -10,32 +10,25 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import traitlets
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from prune_lab import plots
+from prune_lab import plots, prune
 from prune_lab.prune.amounts import count
 from prune_lab.training import one_thread
+from prune_lab.widgets.choosing import Choosing
+from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
-from prune_lab.widgets.panel import Panel
-from prune_lab.widgets.parameters import places_of
-from prune_lab.widgets.techniques import TECHNIQUES, Ranking, rank
+from prune_lab.widgets.parameters import Parameters
+from prune_lab.widgets.strokes import strokes
+from prune_lab.widgets.techniques import Ranking, Technique
 from prune_lab.widgets.trial import Trial
 
-LARGEST_SEED = 2**32 - 1
 PORTION = 500  # images looked through at once; what takes longer goes on in the background
 
-# What makes sense for a whole model, in the menu's words.
-OFFERED = {
-    "global_unstructured": TECHNIQUES["global_unstructured"].label,
-    "l1_unstructured": "L1 in each layer",
-    "random_unstructured": "random in each layer",
-}
 
-
-class DigitPad(Panel):
+class DigitPad(Choosing):
     """Draw a digit; the network and a pruned copy of it answer side by side.
 
     Pruned are the weights of all layers, not the biases, and only in a copy: the model is read
@@ -48,10 +41,11 @@ class DigitPad(Panel):
     data's digits: a network that never saw a small digit cannot read one.
 
     Attributes:
-        technique: ``"global_unstructured"`` (L1 over the whole model), ``"l1_unstructured"`` or
-            ``"random_unstructured"`` (the amount in each layer).
+        technique: name of a function in ``prune_lab.prune`` that prunes by a fraction: over the
+            whole model, or in each layer (structured ones with n=2 and dim=0); or of the class
+            that was given.
         amount: float from 0 to 1, the fraction of the weights that goes.
-        seed: for the random technique: what ``torch.manual_seed`` is given for each layer.
+        seed: for the random techniques: what ``torch.manual_seed`` is given for each layer.
         image: the ink, H x W float32 as bytes, row by row.
         label: the class of the digit that was loaded; None once it is drawn over, or by hand.
         dense: the network's probability for each class (softmax of its logits); empty for an
@@ -63,6 +57,9 @@ class DigitPad(Panel):
     Args:
         model: any classifier of 1 x H x W images that answers with logits, (N, classes).
         data: ends in images (N, 1, H, W) and labels (N,), such as ``load_digits()``.
+        technique: one of those names, or a subclass of ``BasePruningMethod`` of your own, whose
+            constructor takes an ``amount``.
+        layout: of the panel, as every ipywidget takes it.
 
     Raises:
         TypeError: no module, or data that does not end in two tensors.
@@ -86,7 +83,6 @@ class DigitPad(Panel):
 
     technique = traitlets.Unicode("global_unstructured", help="how weights are chosen")
     amount = traitlets.Float(0.9, help="fraction of the weights, 0 to 1")
-    seed = traitlets.Int(1, help="for the random technique")
     image = traitlets.Bytes(help="float32 ink from 0 to 1, row by row").tag(sync=True)
     label = traitlets.Int(None, allow_none=True, help="class of the loaded digit")
     dense = traitlets.List(traitlets.Float(), help="the model's probabilities").tag(sync=True)
@@ -117,37 +113,35 @@ class DigitPad(Panel):
         default_value=(0.0, 0.0, 1.0, 1.0),
         help="pixels: left, top, right and bottom of the data's typical digit",
     ).tag(sync=True)
-    techniques = traitlets.List(traitlets.Dict(), help="value, label, random").tag(sync=True)
 
     def __init__(
         self,
         model: nn.Module,
         data: Sequence[Tensor],
         *,
-        technique: str = "global_unstructured",
+        technique: str | type[prune.BasePruningMethod] = "global_unstructured",
         amount: float = 0.9,
         seed: int = 1,
+        layout: Layout = None,
     ) -> None:
-        self._model, self._data = model, data
+        self._parameters, self._data = Parameters(model), data
         # JupyterLab may hand over what the browser sends in a thread of its own, beside the cells.
         self._answering = threading.RLock()
         self._asked: object = None  # what the networks were asked last
         self._at = -1  # the digit that was loaded last
         self._look()
         images, labels = self._trial.images, self._trial.labels
-        classes = self._checked_classes(images, labels)
+        classes = _classes(self._trial)
         self._low, self._high = float(images.min()), float(images.max())
         if not self._low < self._high:
             raise ValueError("the images have no ink: all their values are alike, or NaN")
-        super().__init__()
+        super().__init__(layout)
         self.size = tuple(images.shape[2:])
         self.classes = classes
-        self.pen, self.frame = _strokes(self._ink(images[:1000]))
-        self.techniques = [
-            {"value": name, "label": label, "random": TECHNIQUES[name].random}
-            for name, label in OFFERED.items()
-        ]
-        self.technique, self.amount, self.seed = technique, amount, seed
+        self.pen, self.frame = strokes(self._ink(images[:1000]))
+        self.technique = self._take_technique(technique)
+        self.techniques = self._menu()
+        self.amount, self.seed = amount, seed
         self.observe(self._forget_label, "image")
         self.observe(self._answer_again, ["image", "technique", "amount", "seed"])
         self.real()
@@ -177,13 +171,11 @@ class DigitPad(Panel):
 
     def refresh(self) -> None:
         """Look at the model again; after each executed cell this happens by itself."""
-        now = self._model.state_dict()
-        if now.keys() == self._seen.keys() and all(
-            _same(tensor, self._seen[name]) for name, tensor in now.items()
-        ):
+        if not self._parameters.changed():
             return
         self._background.cancel()
         with self._answering, self._nothing_stale():
+            self._parameters.look()
             self._look()
             self._ask_anew()
 
@@ -191,23 +183,15 @@ class DigitPad(Panel):
 
     def _look(self) -> None:
         """Take the model as it is now."""
-        trial = Trial(self._model, self._data)  # says so where model or data are none
-        weights = {
-            name: place for name, place in places_of(self._model).items() if place.values.ndim > 1
-        }
-        if not weights:
-            raise ValueError(f"{type(self._model).__name__} has no weights to prune")
-        self._trial = trial
+        parameters = self._parameters
+        weights = {name: parameters[name] for name in parameters.checked_weights()}
+        self._trial = Trial(parameters.model, self._data)
         self._values = {name: place.values.clone() for name, place in weights.items()}
         self._masks = {
             name: None if place.mask is None else place.mask.clone()
             for name, place in weights.items()
         }
         self._ranked: tuple[object, list[Ranking]] = (None, [])
-        self._seen = {
-            name: tensor.detach().clone() if isinstance(tensor, Tensor) else tensor
-            for name, tensor in self._model.state_dict().items()
-        }
 
     def _answer_again(self, change: object) -> None:
         with self._in_the_panel():
@@ -260,8 +244,7 @@ class DigitPad(Panel):
     def _logits(self, trial: Trial, values: dict[str, Tensor], ink: Tensor) -> Tensor:
         """(N, 1, H, W) ink to (N, classes) logits, on the CPU."""
         images = self._low + ink * (self._high - self._low)
-        own = next(iter(self._values.values()))  # the model may be elsewhere, in another dtype
-        return trial.logits(values, images.to(own)).float().cpu()
+        return trial.logits(values, images).float().cpu()
 
     def _pruned_weights(self) -> tuple[dict[str, Tensor], int]:
         """The weights, zeros where they are pruned, and how many are kept."""
@@ -275,10 +258,23 @@ class DigitPad(Panel):
         return values, sum(int(mask.sum()) for mask in kept.values())
 
     def _rank(self) -> list[Ranking]:
-        technique = TECHNIQUES[self.technique]
-        together = technique.whole_model
-        groups = [self._values] if together else [{n: t} for n, t in self._values.items()]
-        return [rank(technique, group, self._masks, {}, self.seed) for group in groups]
+        technique, settings = self._chosen, self._settings()
+        together = (tuple(technique.looks_at(name, self._parameters)) for name in self._values)
+        return [
+            technique.rank({name: self._values[name] for name in group}, self._masks, settings)
+            for group in dict.fromkeys(together)
+        ]
+
+    def _offers(self, technique: Technique) -> bool:
+        return "fraction" in technique.ways
+
+    def _menu(self) -> list[dict[str, Any]]:
+        return [
+            entry
+            if self._all[entry["value"]].whole_model
+            else {**entry, "label": f"{entry['label']} in each layer"}
+            for entry in super()._menu()
+        ]
 
     # The digits
 
@@ -338,48 +334,6 @@ class DigitPad(Panel):
 
     # Checks
 
-    def _checked_classes(self, images: Tensor, labels: Tensor) -> int:
-        """Return how many classes the model tells apart.
-
-        Raises:
-            ValueError: data or answer do not have the shapes they should have.
-        """
-        if images.ndim != 4 or images.shape[1] != 1 or not images.numel():
-            raise ValueError(f"images should be of shape (N, 1, H, W), not {tuple(images.shape)}")
-        if labels.shape != images.shape[:1] or labels.is_floating_point():
-            raise ValueError(
-                f"labels should be whole numbers, one for each of the {len(images):,} images; "
-                f"theirs are {tuple(labels.shape)}, {labels.dtype}"
-            )
-        shape = "×".join(map(str, images.shape[1:]))
-        own = next(iter(self._values.values()))
-        try:
-            answer = self._trial.logits({}, images[:1].to(own))
-        except Exception as error:
-            reason = str(error).partition("\n")[0]
-            raise ValueError(f"the model cannot read an image of {shape}: {reason}") from error
-        if not isinstance(answer, Tensor) or answer.ndim != 2 or answer.shape[1] < 2:
-            got = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-            raise ValueError(
-                f"the model should answer N images with logits of shape (N, classes); to one image "
-                f"it answers {got}"
-            )
-        classes = answer.shape[1]
-        if int(labels.min()) < 0 or int(labels.max()) >= classes:
-            raise ValueError(
-                f"labels should lie between 0 and {classes - 1}, the model's {classes} classes; "
-                f"theirs reach from {int(labels.min())} to {int(labels.max())}"
-            )
-        return int(classes)
-
-    @traitlets.validate("technique")
-    def _check_technique(self, proposal: traitlets.Bunch) -> str:
-        if proposal.value not in OFFERED:
-            raise ValueError(
-                f"technique={proposal.value!r} is not offered; choose one of {', '.join(OFFERED)}"
-            )
-        return str(proposal.value)
-
     @traitlets.validate("amount")
     def _check_amount(self, proposal: traitlets.Bunch) -> float:
         if not 0 <= proposal.value <= 1:
@@ -387,12 +341,6 @@ class DigitPad(Panel):
                 f"amount={proposal.value} should be a fraction of the weights, from 0.0 to 1.0"
             )
         return float(proposal.value)
-
-    @traitlets.validate("seed")
-    def _check_seed(self, proposal: traitlets.Bunch) -> int:
-        if not 0 <= proposal.value <= LARGEST_SEED:
-            raise ValueError(f"seed={proposal.value} should lie between 0 and {LARGEST_SEED}")
-        return int(proposal.value)
 
     @traitlets.validate("image")
     def _check_image(self, proposal: traitlets.Bunch) -> bytes:
@@ -445,35 +393,37 @@ def _winner(answer: list[float]) -> int | None:
     return answer.index(max(answer)) if answer else None
 
 
-def _same(one: object, other: object) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        same_kind = one.dtype == other.dtype and one.device == other.device
-        return same_kind and torch.equal(one, other)
-    return one is other
+def _classes(trial: Trial) -> int:
+    """Return how many classes the model tells apart.
 
-
-def _strokes(
-    ink: Tensor,
-) -> tuple[tuple[float, float], tuple[float, float, float, float]]:
-    """Measure how the images, (N, 1, H, W) from 0 to 1, are drawn.
-
-    Returns:
-        the pen: a stroke's width at half the ink, and the width of its soft edge, in pixels;
-        the frame: left, top, right and bottom of the median image's dark part.
+    Raises:
+        ValueError: data or answer do not have the shapes they should have.
     """
-    ink = F.pad(ink.cpu(), (1, 1, 1, 1))  # so that what touches the border has an edge
-    dark = ink > 0.5
-    steps = [ink.diff(dim=dim)[dark.diff(dim=dim)] for dim in (2, 3)]
-    # A slanted contour crosses more pixel edges than it is long, in the mean 4/pi times as many,
-    # and rises the more slowly along each axis.
-    length = math.pi / 4 * sum(len(crossed) for crossed in steps)
-    slope = 4 / math.pi * float(torch.cat(steps).abs().mean())
-    width = 2 * float(dark.sum()) / length  # a stroke has two sides
-    edge = min(1.5 / slope, width)  # smoothstep's slope; its middle should still be all ink
-    drawn = dark[dark.any(3).any(2).view(-1), 0]
-    sides = []
-    for dim in (1, 2):  # columns, then rows
-        touched = drawn.any(dim).int()
-        sides.append((touched.argmax(1) - 1, touched.shape[1] - 1 - touched.flip(1).argmax(1)))
-    (left, right), (top, bottom) = (tuple(float(s.median()) for s in pair) for pair in sides)
-    return (width, edge), (left, top, right, bottom)
+    images, labels = trial.images, trial.labels
+    if images.ndim != 4 or images.shape[1] != 1 or not images.numel():
+        raise ValueError(f"images should be of shape (N, 1, H, W), not {tuple(images.shape)}")
+    if labels.shape != images.shape[:1] or labels.is_floating_point():
+        raise ValueError(
+            f"labels should be whole numbers, one for each of the {len(images):,} images; "
+            f"theirs are {tuple(labels.shape)}, {labels.dtype}"
+        )
+    shape = "×".join(map(str, images.shape[1:]))
+    try:
+        answer = trial.logits({}, images[:1])
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"the model cannot read an image of {shape}: {reason}") from error
+    if not isinstance(answer, Tensor) or answer.ndim != 2 or answer.shape[1] < 2:
+        got = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        raise ValueError(
+            f"the model should answer N images with logits of shape (N, classes); to one image "
+            f"it answers {got}"
+        )
+    classes = answer.shape[1]
+    if int(labels.min()) < 0 or int(labels.max()) >= classes:
+        raise ValueError(
+            f"labels should lie between 0 and {classes - 1}, the model's {classes} classes; "
+            f"theirs reach from {int(labels.min())} to {int(labels.max())}"
+        )
+    return int(classes)
+

@@ -34,12 +34,7 @@ class Trial:
     """
 
     def __init__(self, model: nn.Module, data: Sequence[Tensor]) -> None:
-        pair = data[-2:] if isinstance(data, Sequence) else ()
-        if len(pair) < 2 or not all(isinstance(part, Tensor) for part in pair):
-            raise TypeError(
-                "data should be what load_digits() returns, or a pair of tensors: images and labels"
-            )
-        self.images, self.labels = pair
+        self.images, self.labels = images_and_labels(data)
         self._model = clean(copy.deepcopy(model)).eval()
         self._in_use = threading.Lock()  # work that was stopped may still be in its last step
 
@@ -50,13 +45,19 @@ class Trial:
             values: by unpruned parameter name, such as ``"conv1.weight"``; the shape of each.
         """
         with self._with(values) as model:
-            return evaluate(model, self.images, self.labels)
+            return evaluate(model, self._as_read(self.images), self.labels)
 
     def logits(self, values: Mapping[str, Tensor], images: Tensor) -> Tensor:
         """Return what the model answers to ``images`` with these values in place of its own."""
         with self._with(values) as model, torch.no_grad():
-            answer: Tensor = model(images)
+            parameter = next(model.parameters())
+            answer: Tensor = model(self._as_read(images).to(parameter.device))
             return answer
+
+    def _as_read(self, images: Tensor) -> Tensor:
+        """Return the images in the model's type: bfloat16 layers refuse float32."""
+        kinds = {p.dtype for p in self._model.parameters() if p.is_floating_point()}
+        return images.to(*kinds) if len(kinds) == 1 and images.is_floating_point() else images
 
     @contextmanager
     def _with(self, values: Mapping[str, Tensor]) -> Iterator[nn.Module]:
@@ -70,3 +71,18 @@ class Trial:
             finally:
                 for name, tensor in own.items():
                     parameters[name].data = tensor
+
+
+def images_and_labels(data: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the last two parts of the data.
+
+    Raises:
+        TypeError: ``data`` does not end in two tensors.
+    """
+    pair = data[-2:] if isinstance(data, Sequence) else ()
+    if len(pair) < 2 or not all(isinstance(part, Tensor) for part in pair):
+        raise TypeError(
+            "data should be what load_digits() returns, or a pair of tensors: images and labels"
+        )
+    images, labels = pair
+    return images, labels

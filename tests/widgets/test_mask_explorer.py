@@ -19,7 +19,7 @@ from prune_lab import prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import MaskExplorer
-from tests.widgets.browser_side import asked
+from tests.widgets.browser_side import asked, shown
 
 TECHNIQUES = ["l1_unstructured", "random_unstructured", "ln_structured", "random_structured"]
 UNSTRUCTURED = TECHNIQUES[:2]
@@ -473,7 +473,7 @@ def test_settings_that_the_new_parameter_cannot_take_are_exchanged(model):
     explorer = MaskExplorer(model, technique="ln_structured", dim=3)
     moved(explorer, name="conv1.bias")
     assert explorer.technique == "l1_unstructured"
-    assert explorer.message == ("Ln structured does not fit conv1.bias of shape (6,): L1 instead.")
+    assert explorer.message == ("Ln structured does not fit conv1.bias of shape (6,): L1 unstructured instead.")
     assert explorer.dim == 0 and not explorer.failed
     moved(explorer, technique="ln_structured")
     assert explorer.failed and explorer.technique == "l1_unstructured"
@@ -804,7 +804,7 @@ def digits():
 
 def test_the_accuracy_is_that_of_a_model_pruned_so(model, digits):
     explorer = MaskExplorer(model, "fc3.weight", technique="random_unstructured", data=digits)
-    explorer._background.wait()
+    explorer.measure()
     assert [share for share, _ in explorer.curve] == [step / 20 for step in range(21)]
     assert (explorer.progress, explorer.measuring) == (1.0, False)
 
@@ -817,7 +817,7 @@ def test_the_accuracy_is_that_of_a_model_pruned_so(model, digits):
         expected = independent_accuracy(model, digits, prune_it(share))
         assert accuracy == pytest.approx(expected, abs=1e-6), share
     explorer.amount = 0.37
-    explorer._background.wait()
+    explorer.measure()
     at, accuracy = explorer.accuracy
     assert at == round(0.37 * 840)
     assert accuracy == pytest.approx(independent_accuracy(model, digits, prune_it(0.37)), abs=1e-6)
@@ -829,18 +829,18 @@ def test_a_curve_is_measured_once_for_each_technique(digits):
     model = nn.Sequential(nn.Flatten(), nn.Linear(1024, 10))  # reads digits, at once
     model[1].weight.data = torch.linalg.lstsq(images, targets, driver="gelsd").solution.T.clone()
     explorer = MaskExplorer(model, data=digits)
-    explorer._background.wait()
+    explorer.measure()
     l1 = explorer.curve
     assert l1[0][1] > 0.8 > 0.2 > l1[-1][1]
     explorer.technique = "random_unstructured"
-    explorer._background.wait()
+    explorer.measure()
     assert explorer.curve != l1
     explorer.technique = "l1_unstructured"
     assert explorer.curve == l1  # at once, without waiting
     explorer.apply()
     assert explorer.curve == l1  # what the panel has applied itself changes nothing
     explorer.name = "1.bias"
-    explorer._background.wait()
+    explorer.measure()
     assert explorer.curve[0][1] == dict(l1)[0.3]  # but it counts for the other parameters
     explorer.name = "1.weight"
     with torch.no_grad():
@@ -851,7 +851,7 @@ def test_a_curve_is_measured_once_for_each_technique(digits):
 
 
 def test_stop_and_go_on(model, digits):
-    explorer = MaskExplorer(model, data=digits)
+    explorer = shown(MaskExplorer(model, data=digits))
     explorer.stop()
     explorer._background.wait()
     found = len(explorer.curve)
@@ -860,10 +860,11 @@ def test_stop_and_go_on(model, digits):
     explorer.go_on()
     explorer._background.wait()
     assert len(explorer.curve) == 21
+    explorer.close()
 
 
 def test_a_closed_panel_stops_its_work(model, digits):
-    explorer = MaskExplorer(model, data=digits)
+    explorer = shown(MaskExplorer(model, data=digits))
     explorer.close()
     explorer._background.wait()
     assert len(explorer.curve) < 21
@@ -874,7 +875,7 @@ def test_measuring_leaves_the_model_alone(model, digits):
     prune.l1_unstructured(model.fc1, "weight", amount=0.5)
     before = snapshot(model)
     explorer = MaskExplorer(model, data=digits, technique="global_unstructured")
-    explorer._background.wait()
+    explorer.measure()
     assert same(before, snapshot(model)) and model.training
 
 
@@ -886,7 +887,7 @@ def test_data_of_another_kind_is_refused(model, digits):
 
 def test_an_error_while_measuring_is_said_in_the_panel(digits):
     explorer = MaskExplorer(nn.Sequential(nn.Linear(3, 3)), data=digits)
-    explorer._background.wait()
+    explorer.measure()
     assert explorer.failed
     assert explorer.message.startswith("The accuracy cannot be measured: mat1 and mat2 shapes")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prune_lab import prune
-from prune_lab.widgets.techniques import TECHNIQUES, own, rank
+from prune_lab.widgets.techniques import TECHNIQUES, Own, Settings
 
 
 class Draws(prune.BasePruningMethod):
@@ -18,10 +18,10 @@ class Draws(prune.BasePruningMethod):
         return default_mask * (torch.rand_like(t) > 0.5)
 
 
-@pytest.mark.parametrize("technique", [TECHNIQUES["random_unstructured"], own(Draws)])
+@pytest.mark.parametrize("technique", [TECHNIQUES["random_unstructured"], Own(Draws)])
 def test_ranking_leaves_the_random_state_alone(technique):
     before = torch.get_rng_state()
-    rank(technique, {"w": torch.ones(8)}, {}, {}, seed=5)
+    technique.rank({"w": torch.ones(8)}, {}, Settings(seed=5))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -30,4 +30,4 @@ def test_ranking_that_draws_nothing_never_touches_the_random_state(monkeypatch):
     monkeypatch.setattr(torch, "manual_seed", None)
     monkeypatch.setattr(torch, "set_rng_state", None)
     for name, options in (("l1_unstructured", {}), ("ln_structured", {"n": 2, "dim": 0})):
-        rank(TECHNIQUES[name], {"w": torch.ones(4, 2)}, {}, options, seed=5)
+        TECHNIQUES[name].rank({"w": torch.ones(4, 2)}, {}, Settings(options, seed=5))

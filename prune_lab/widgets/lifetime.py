@@ -1,0 +1,122 @@
+"""Which panels there are in a notebook, and what a cell means for each.
+
+Jupyter's registry of widgets would keep every panel for ever. Here it knows them weakly, and one
+that is dropped goes. What is displayed is kept until it sleeps: cells that are run again and again
+leave panels behind, in the history ``Out`` if nowhere else, and these sleep when their cell has run
+again, or when a cell has run since their last view went. Displayed anew, a panel wakes.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from IPython import get_ipython
+from ipywidgets.widgets import widget as registry
+
+if TYPE_CHECKING:
+    from prune_lab.widgets.panel import Panel
+
+_kept: set[Panel] = set()  # those that are displayed
+_since: set[Panel] = set()  # of these, since the last cell ended
+_cells: dict[Panel, set[str]] = {}  # which cells have displayed each
+_left: set[Panel] = set()  # their last view has gone
+_shell: Any = None  # whose cells are followed
+_buried: list[str] = []  # names in the registry of those that are gone
+
+
+def hold_weakly(panel: Panel) -> None:
+    """Have Jupyter's registry and the panel's comm know it weakly."""
+    known = weakref.ref(panel)
+
+    def hear(message: dict[str, Any]) -> None:
+        if (hearing := known()) is not None:
+            hearing._handle_msg(message)
+
+    panel.comm.on_msg(hear)
+    registry._instances[panel.model_id] = weakref.proxy(panel)
+
+
+def bury(panel: Panel) -> None:
+    """End the comms of a panel that has been dropped."""
+    if panel.comm is None:
+        return
+    # Jupyter may be going through its registry, which must not shrink under its hands. The layout
+    # stands in for the panel there.
+    _buried.extend([panel.model_id, panel.layout.model_id] if panel._own_layout else [panel.model_id])
+    registry._instances[panel.model_id] = panel.layout
+    panel.comm.close()
+    if panel._own_layout:
+        panel.layout.comm.close()
+
+
+def clear() -> None:
+    """Take those that have been dropped out of Jupyter's registry."""
+    while _buried:
+        registry._instances.pop(_buried.pop(), None)
+
+
+def displayed(panel: Panel) -> None:
+    """Keep a panel that the cell which runs now displays."""
+    _since.add(panel)
+    _keep(panel)
+
+
+def _keep(panel: Panel) -> None:
+    """Keep a panel, and follow the cells for it."""
+    global _shell
+    _kept.add(panel)
+    if _shell is None and (shell := get_ipython()) is not None:
+        _shell = shell
+        shell.events.register("post_run_cell", after_cell)
+
+
+def seen(panel: Panel, views: int) -> None:
+    """Note how many views of a panel there are now."""
+    if views:
+        _keep(panel)
+        _left.discard(panel)
+    else:
+        _left.add(panel)
+
+
+def forget(panel: Panel) -> None:
+    """Follow the cells for a panel no longer."""
+    global _shell
+    for panels in (_kept, _since, _left):
+        panels.discard(panel)
+    _cells.pop(panel, None)
+    if not _kept and _shell is not None:
+        _shell.events.unregister("post_run_cell", after_cell)
+        _shell = None
+
+
+def after_cell(result: Any = None) -> None:
+    """Have the panels on the screen look at their models; let the others sleep."""
+    clear()
+    cell = getattr(getattr(result, "info", None), "cell_id", None)
+    for panel in list(_kept):
+        if panel in _since:
+            if cell is not None:
+                _cells.setdefault(panel, set()).add(cell)
+        elif panel in _left or _is_replaced(panel, cell):
+            panel.sleep()
+            continue
+        panel.look_again()
+    _since.clear()
+
+
+def after_button(pressed: Panel) -> None:
+    """Have the other panels look at their models: they may show the same one."""
+    for panel in list(_kept):
+        if panel is not pressed:
+            panel.look_again()
+
+
+def _is_replaced(panel: Panel, cell: str | None) -> bool:
+    """Whether the cell that displayed the panel, and no other did, has displayed others since."""
+    cells = _cells.get(panel, set())
+    if cell not in cells:
+        return False
+    cells.discard(cell)
+    return not cells
