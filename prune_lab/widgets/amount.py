@@ -31,7 +31,9 @@ class Amounting(Choosing):
     In the browser it is ``["fraction", share]`` or ``["count", number, of so many]``.
     """
 
-    amount = Amount(0.3, help="float: a fraction; int: a count")
+    _linked = ("amount",)
+
+    amount = Amount(0.3, help="float: a fraction; int: a count").tag(sync=True, echo_update=False)
     units = traitlets.Int(0, help="how many can go").tag(sync=True)
     ways = traitlets.List(traitlets.Unicode(), help="how the amount can be given").tag(sync=True)
 

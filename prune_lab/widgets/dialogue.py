@@ -28,6 +28,11 @@ class Dialogue(anywidget.AnyWidget):
 
     _controls: tuple[str, ...] = ()  # the traits that the reader's hand moves
     _buttons: tuple[str, ...] = ()  # the methods that the browser may call
+    # The controls that other widgets of a page may move, by ipywidgets' jslink. The browser's
+    # attribute of that name is a letter box within the page: what is put in comes here as a
+    # question, and Python neither takes anything out of it nor puts anything in. So no echo can
+    # overwrite anything newer.
+    _linked: tuple[str, ...] = ()
 
     answer = traitlets.Dict(
         help="heard: the number of each asker's last question; controls: how they stand"
@@ -37,6 +42,13 @@ class Dialogue(anywidget.AnyWidget):
         self._heard: dict[str, int] = {}
         self._reply()
         super().__init__(**({} if layout is None else {"layout": layout}))
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Leave the letter boxes to the browser."""
+        super().set_state({n: value for n, value in sync_data.items() if n not in self._linked})
+
+    def _should_send_property(self, key: str, value: Any) -> bool:
+        return key not in self._linked and bool(super()._should_send_property(key, value))
 
     def _take_question(self, content: dict[str, Any], buffers: list[Any]) -> None:
         asker, number = str(content["from"]), int(content["number"])

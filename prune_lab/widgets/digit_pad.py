@@ -21,7 +21,7 @@ from prune_lab.widgets.choosing import Choosing
 from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.parameters import Parameters
-from prune_lab.widgets.strokes import strokes
+from prune_lab.widgets.strokes import fitted, strokes
 from prune_lab.widgets.techniques import Ranking, Technique
 from prune_lab.widgets.trial import Trial
 
@@ -80,11 +80,17 @@ class DigitPad(Choosing):
     _esm = script("digit_pad.js")
     _controls = ("technique", "amount", "seed", "image", "label")
     _buttons = ("real", "broken")
+    _linked = ("amount",)
 
     technique = traitlets.Unicode("global_unstructured", help="how weights are chosen")
-    amount = traitlets.Float(0.9, help="fraction of the weights, 0 to 1")
+    amount = traitlets.Float(0.9, help="fraction of the weights, 0 to 1").tag(
+        sync=True, echo_update=False
+    )
     image = traitlets.Bytes(help="float32 ink from 0 to 1, row by row").tag(sync=True)
     label = traitlets.Int(None, allow_none=True, help="class of the loaded digit")
+    seen = traitlets.Bytes(
+        help="float32, what the networks read: the image, or drawn ink fitted"
+    ).tag(sync=True)
     dense = traitlets.List(traitlets.Float(), help="the model's probabilities").tag(sync=True)
     pruned = traitlets.List(traitlets.Float(), help="the pruned copy's probabilities").tag(
         sync=True
@@ -129,6 +135,7 @@ class DigitPad(Choosing):
         self._answering = threading.RLock()
         self._asked: object = None  # what the networks were asked last
         self._at = -1  # the digit that was loaded last
+        self._real = b""  # its ink, which the networks read as it is
         self._look()
         images, labels = self._trial.images, self._trial.labels
         classes = _classes(self._trial)
@@ -221,13 +228,16 @@ class DigitPad(Choosing):
             raise
 
     def _ask_both(self) -> None:
-        ink = torch.frombuffer(bytearray(self.image), dtype=torch.float32)
+        ink = torch.frombuffer(bytearray(self.image), dtype=torch.float32).view(self.size)
+        if self.image != self._real:  # drawn, or drawn over
+            ink = fitted(ink, self.frame, self.pen[0])
         image = ink.view(1, 1, *self.size)
         values, kept = self._pruned_weights()
         dense, pruned = (self._ask(v, image) if ink.any() else [] for v in ({}, values))
         total = sum(tensor.numel() for tensor in values.values())
         before = sum(int((mask == 0).sum()) for mask in self._masks.values() if mask is not None)
         with self.hold_sync():
+            self.seen = ink.contiguous().numpy().tobytes()
             self.dense, self.pruned = dense, pruned
             self.counts = (total - kept, before, total)
             if self.message:
@@ -284,8 +294,9 @@ class DigitPad(Choosing):
     def _load(self, at: int) -> None:
         ink = self._ink(self._trial.images[at]).cpu()
         self._at = at
+        self._real = ink.contiguous().numpy().tobytes()
         with self.hold_sync():
-            self.image = ink.contiguous().numpy().tobytes()
+            self.image = self._real
             self.label = int(self._trial.labels[at])
 
     def _search(self) -> Iterator[tuple[int, int | None]]:
@@ -426,4 +437,3 @@ def _classes(trial: Trial) -> int:
             f"theirs reach from {int(labels.min())} to {int(labels.max())}"
         )
     return int(classes)
-

@@ -47,7 +47,6 @@ class Panel(Dialogue):
         self._views = 0
         self._own_layout = not isinstance(layout, ipywidgets.Layout)
         super().__init__(layout)
-        self.add_class("prune-lab")
 
     def refresh(self) -> None:
         """Look at the model again; after each executed cell this happens by itself."""

@@ -21,21 +21,11 @@ const NORMS = [
 export const LARGEST_SEED = 2 ** 32 - 1;
 
 /**
- * What Python says of its techniques, for the parameters that have this many dimensions.
- * @param {any[]} techniques
+ * The techniques for a parameter that has this many dimensions.
+ * @param {Technique[]} techniques
  * @param {number} dimensions
- * @returns {Technique[]}
  */
-export const offered = (techniques, dimensions) =>
-  techniques
-    .filter(({ needs = 0 }) => dimensions >= needs)
-    .map((said) => ({
-      by_size: ["l1_unstructured", "global_unstructured"].includes(said.value),
-      by_hand: said.value === "custom_from_mask",
-      keeps: said.value === "n_m",
-      asks: said.value === "n_m" ? "of each {m} go" : "amount",
-      ...said,
-    }));
+export const offered = (techniques, dimensions) => techniques.filter(({ needs }) => dimensions >= needs);
 
 /**
  * The technique of this name among those that are offered; there is always one.
