@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import pairwise
 
 import pytest
 import torch
 
+from prune_lab.course.weights import trained_lenet
 from prune_lab.data import load_digits
-from prune_lab.lenet import LeNet
-from prune_lab.training import fit
 from prune_lab.widgets.strokes import fitted, strokes
 
 DIGITS = load_digits()
@@ -46,7 +46,7 @@ def drawn(lines, size, at, pen=PEN):
     width, edge = pen
     for line in lines:
         places = [((x - 0.5) * size + at[0], (y - 0.5) * size + at[1]) for x, y in line]
-        for (x0, y0), (x1, y1) in zip(places, places[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(places):
             dx, dy = x1 - x0, y1 - y0
             along = (((X - x0) * dx + (Y - y0) * dy) / (dx * dx + dy * dy)).clamp(0, 1)
             far = torch.hypot(X - x0 - along * dx, Y - y0 - along * dy)
@@ -72,9 +72,7 @@ def by_hand(dice, digit):
 
 
 def test_the_network_reads_what_is_fitted_and_not_what_is_drawn():
-    torch.manual_seed(0)
-    network = LeNet()
-    fit(network, DIGITS, epochs=6)
+    network = trained_lenet()
     dice = random.Random(0)
     labels = [digit for digit in LINES for _ in range(20)]
     inks = [by_hand(dice, digit) for digit in labels]
