@@ -194,6 +194,11 @@ test("what does not fit is clamped on both sides, and what is no number is put b
     fraction.arrive();
     assert.deepEqual(fraction.python.controls.amount, ["fraction", fits]);
   }
+  fraction.model.set("amount", 1);
+  fraction.hear();
+  fraction.arrive();
+  fraction.model.set("amount", 7); // once more than all is all, and no question
+  assert.deepEqual([fraction.model.get("amount"), fraction.waiting()], [1, false]);
   const count = linked(["count", 45, 150]);
   for (const [sent, fits] of [
     [200, 150],

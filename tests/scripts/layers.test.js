@@ -17,7 +17,15 @@ const layer = (name, entries, channels, more = {}) => ({
 });
 
 function explorer(layers, amounts, basis) {
-  const technique = (value, units, random) => ({ value, label: value, units, random, options: "", ways: ["fraction"] });
+  const technique = (value, units, random) => ({
+    value,
+    label: value,
+    units,
+    random,
+    needs: 0,
+    options: "",
+    ways: ["fraction"],
+  });
   const model = new Model({
     answer: { heard: {}, controls: { technique: "l1", seed: 1, amounts } },
     layers,

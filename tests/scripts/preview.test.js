@@ -7,26 +7,14 @@ import { Dialogue } from "../../prune_lab/widgets/static/dialogue.js";
 import { Model } from "../../prune_lab/widgets/static/page.js";
 import { previewOf } from "../../prune_lab/widgets/static/preview.js";
 
+const technique = (value, more) => ({
+  ...{ value, label: value, options: [], random: false, units: "entries", needs: 0, ways: ["fraction", "count"] },
+  ...{ by_size: false, by_hand: false, asks: "amount", keeps: false, ...more },
+});
 const TECHNIQUES = [
-  {
-    value: "l1_unstructured",
-    label: "L1",
-    options: [],
-    random: false,
-    units: "entries",
-    needs: 0,
-    ways: ["fraction", "count"],
-  },
-  {
-    value: "ln_structured",
-    label: "Ln",
-    options: ["n", "dim"],
-    random: false,
-    units: "channels",
-    needs: 2,
-    ways: ["fraction", "count"],
-  },
-  { value: "custom_from_mask", label: "by hand", options: [], random: false, units: "entries", needs: 0, ways: [] },
+  technique("l1_unstructured", { by_size: true }),
+  technique("ln_structured", { options: ["n", "dim"], units: "channels", needs: 2 }),
+  technique("custom_from_mask", { by_hand: true, ways: [] }),
 ];
 const bytes = (numbers) => new DataView(numbers.buffer);
 
