@@ -61,7 +61,7 @@ def fitted(ink: Tensor, frame: tuple[float, float, float, float], pen: float) ->
     >>> drawn[20:30, 2:5] = 1  # a small stroke in the corner
     >>> rows, columns = (fitted(drawn, (8, 0, 24, 32), 3.0) > 0.5).nonzero(as_tuple=True)
     >>> int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())
-    (1, 30, 14, 17)
+    (1, 30, 15, 16)
     """
     paper = ink.numpy()
     dark = paper > 0.5 * paper.max()
@@ -72,24 +72,27 @@ def fitted(ink: Tensor, frame: tuple[float, float, float, float], pen: float) ->
     x0, y0, x1, y1 = frame
     tall, wide = max(y1 - y0 - pen, 1), max(WIDER * (x1 - x0) - pen, 1)
     scale = min(tall / max(bottom - top - pen, 1), wide / max(right - left - pen, 1), LARGEST)
+    by = SAMPLES * pen * (scale - 1) / 2  # samples that scaled strokes are too thick, on each side
+    around = math.ceil(abs(by))  # what thick strokes need beside the picture
     # Sample s of the picture, at (s + 0.5) / SAMPLES pixels, lies on the paper here:
     offset = [
-        (drawn + (0.5 / SAMPLES - framed) / scale) - 0.5
+        drawn + ((0.5 - around) / SAMPLES - framed) / scale - 0.5
         for drawn, framed in (
             ((top + bottom) / 2, (y0 + y1) / 2),
             ((left + right) / 2, (x0 + x1) / 2),
         )
     ]
     height, width = paper.shape
-    sampled = ndimage.affine_transform(
+    thick = ndimage.affine_transform(
         paper,
         [1 / (SAMPLES * scale)] * 2,
         offset=offset,
-        output_shape=(SAMPLES * height, SAMPLES * width),
+        output_shape=(SAMPLES * height + 2 * around, SAMPLES * width + 2 * around),
         order=1,
     )
-    sampled = _thinned(sampled, SAMPLES * pen * (scale - 1) / 2)
-    mean = sampled.reshape(height, SAMPLES, width, SAMPLES).mean((1, 3))
+    inside = slice(around, -around or None)
+    thin = _thinned(thick, by)[inside, inside]
+    mean = thin.reshape(height, SAMPLES, width, SAMPLES).mean((1, 3))
     return torch.from_numpy(mean).float().clamp(0, 1)
 
 

@@ -87,6 +87,15 @@ test("curves and accuracy are shown only for what they were measured for", () =>
   assert.equal(read().current, false);
 });
 
+test("curves of another draw are not this draw's", () => {
+  const basis = { technique: "random", seed: 1, amounts: { a: 0 } };
+  const { dialogue, read } = explorer([layer("a", 100, 10)], { a: 0 }, basis);
+  dialogue.move({ technique: "random" });
+  assert.equal(read().current, true);
+  dialogue.move({ seed: 2 });
+  assert.equal(read().current, false);
+});
+
 test("the code is Python's own where it has heard of the technique; what must follow stands once", () => {
   const after = "prune.prune_twins(model)";
   const call = (name) => [`mine(${name}, `, ")"];

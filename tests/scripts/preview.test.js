@@ -51,12 +51,15 @@ test("the smallest go, and the threshold is the largest of them", () => {
 });
 
 test("a mask by hand lies on top, without a threshold or an accuracy, and ends with the next request", () => {
-  const { read, dialogue } = explorer([0.5, -0.1, 0.3, -0.4], ["fraction", 0.5], [2, 2]);
+  const { read, dialogue, model } = explorer([0.5, -0.1, 0.3, -0.4], ["fraction", 0.5], [2, 2]);
+  model.set("accuracy", [1, 0.75]);
   dialogue.move({ painted: Uint8Array.of(1, 0, 1, 1), technique: "custom_from_mask" });
   const { order, count, tally, shown, threshold, accuracy, movable, waiting } = read();
   assert.deepEqual([[...order], count, tally.total, shown.by_hand], [[1, 0, 1, 1], 1, 1, true]);
   assert.deepEqual([threshold, accuracy, movable, waiting], [null, null, false, false]);
+  model.set("accuracy", [2, 0.75]);
   dialogue.choose({ technique: "ln_structured", painted: null });
+  assert.deepEqual([read().count, read().accuracy], [2, null]); // it was of the other technique
   assert.deepEqual(
     [read().shown.value, read().technique.value, read().waiting],
     ["l1_unstructured", "ln_structured", true],
