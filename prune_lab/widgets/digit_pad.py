@@ -21,7 +21,7 @@ from prune_lab.widgets.choosing import Choosing
 from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.parameters import Parameters
-from prune_lab.widgets.strokes import strokes
+from prune_lab.widgets.strokes import fitted, strokes
 from prune_lab.widgets.techniques import Technique
 
 
@@ -85,6 +85,9 @@ class DigitPad(Choosing):
     )
     image = traitlets.Bytes(help="float32 ink from 0 to 1, row by row").tag(sync=True)
     label = traitlets.Int(None, allow_none=True, help="class of the loaded digit")
+    seen = traitlets.Bytes(
+        help="float32, what the networks read: the image, or drawn ink fitted"
+    ).tag(sync=True)
     dense = traitlets.List(traitlets.Float(), help="the model's probabilities").tag(sync=True)
     pruned = traitlets.List(traitlets.Float(), help="the pruned copy's probabilities").tag(
         sync=True
@@ -129,6 +132,7 @@ class DigitPad(Choosing):
         self._answering = threading.RLock()
         self._asked: object = None  # what the networks were asked last
         self._at = -1  # the digit that was loaded last
+        self._real = b""  # its ink, which the networks read as it is
         self._networks = Networks(self._parameters, data)
         super().__init__(layout)
         images = self._networks.images[:1000]
@@ -207,11 +211,14 @@ class DigitPad(Choosing):
 
     def _ask_both(self) -> None:
         networks = self._networks
-        ink = torch.frombuffer(bytearray(self.image), dtype=torch.float32)
+        ink = torch.frombuffer(bytearray(self.image), dtype=torch.float32).view(self.size)
+        if self.image != self._real:  # drawn, or drawn over
+            ink = fitted(ink, self.frame, self.pen[0])
         image = ink.view(1, 1, *self.size)
         values, kept = self._pruned()
         dense, pruned = (networks.read(v, image) if ink.any() else [] for v in ({}, values))
         with self.hold_sync():
+            self.seen = ink.contiguous().numpy().tobytes()
             self.dense, self.pruned = dense, pruned
             self.counts = (networks.total - kept, networks.before, networks.total)
             if self.message:
@@ -237,8 +244,9 @@ class DigitPad(Choosing):
         networks = self._networks
         ink = networks.ink(networks.images[at]).cpu()
         self._at = at
+        self._real = ink.contiguous().numpy().tobytes()
         with self.hold_sync():
-            self.image = ink.contiguous().numpy().tobytes()
+            self.image = self._real
             self.label = int(networks.labels[at])
 
     def _report(self, step: tuple[int, int | None]) -> None:

@@ -48,7 +48,6 @@ class Panel(Dialogue):
         self._views = 0
         self.own_layout = not isinstance(layout, ipywidgets.Layout)
         super().__init__(layout)
-        self.add_class("prune-lab")
 
     def refresh(self) -> None:
         """Look at the model again; after each executed cell this happens by itself."""

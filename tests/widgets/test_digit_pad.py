@@ -249,9 +249,13 @@ def test_a_drawing_has_no_label_and_an_empty_pad_no_answer(model):
     pad.image = drawing.numpy().tobytes()
     assert pad.label is None
     images = DIGITS.test_images
-    seen = images.min() + drawing * (images.max() - images.min())
+    fit = torch.frombuffer(bytearray(pad.seen), dtype=torch.float32)
+    assert (fit.view(32, 32) - drawing).abs().max() > 0.5  # it stood too high
+    seen = images.min() + fit * (images.max() - images.min())
     expected = probabilities(model, seen.view(1, 1, 32, 32))[0].tolist()
     assert pad.dense == pytest.approx(expected, abs=1e-6)
+    pad.real()
+    assert pad.seen == pad.image  # the data's own are read as they are
     pad.clear()
     assert (pad.label, pad.dense, pad.pruned) == (None, [], [])
     assert repr(pad).endswith("dense=None, pruned=None)")
@@ -346,7 +350,9 @@ class TestBrowser:
         assert pad.answer["heard"] == {"x": 4}
         assert len(answers) == 1
         expected = really_pruned(model, "global_unstructured", 0.2)
-        expected = probabilities(expected, DIGITS.test_images[2:3])[0].tolist()
+        ink = torch.frombuffer(bytearray(pad.seen), dtype=torch.float32).view(1, 1, 32, 32)
+        low, high = DIGITS.test_images.min(), DIGITS.test_images.max()
+        expected = probabilities(expected, low + ink * (high - low))[0].tolist()
         assert pad.pruned == pytest.approx(expected, abs=1e-6)
         assert pad.label is None
         asked(pad, {"amount": 0.2}, asker="x", number=5)
