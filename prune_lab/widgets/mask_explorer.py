@@ -103,7 +103,7 @@ class MaskExplorer(Preview, AccuracyCurve):
             ValueError: the amount does not fit what is left to prune.
         """
         amount = self.amount
-        self._look()
+        self.refresh()
         # Code elsewhere may have pruned meanwhile, and left less than the count that was chosen.
         if self.ways:
             prune._validate_pruning_amount(amount, self.units)

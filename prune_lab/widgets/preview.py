@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,14 @@ from prune_lab import plots
 from prune_lab.prune.amounts import count
 from prune_lab.widgets.amount import Amounting
 from prune_lab.widgets.applies import Applying
-from prune_lab.widgets.techniques import STEPS, ByHand, Settings, Technique, group_sizes
+from prune_lab.widgets.techniques import (
+    STEPS,
+    ByHand,
+    Ranking,
+    Settings,
+    Technique,
+    group_sizes,
+)
 
 NORMS = (1, 2, float("inf"))
 
@@ -66,6 +73,7 @@ class Preview(Amounting, Applying):
     ).tag(sync=True)
 
     _painted: Tensor | None = None  # the reader's mask of the parameter on show
+    _steps: Mapping[str, list[int]] = {}  # where several are ranked: how many of each go, by step
 
     @property
     def layer(self) -> str:
@@ -127,6 +135,7 @@ class Preview(Amounting, Applying):
             self.order = order.to("cpu", torch.int32).contiguous().numpy().tobytes()
             with self._together():
                 self._take_ranking(ranking, anew)
+            self._steps = _pruned_at_steps(ranking) if len(names) > 1 else {}
             self.groups = group_sizes(values)
             self.techniques = self._menu()
             self.parameters = self._rows()
@@ -141,7 +150,13 @@ class Preview(Amounting, Applying):
         """React to another picture."""
 
     def _take_own_work(self) -> None:
-        self._look()
+        """Our own Apply changes the model, but not what is ranked."""
+        self._background.cancel()
+        self._parameters.look()
+        with self.hold_sync():
+            self.parameters = self._rows()
+            self.undoable = bool(self._applies)
+        self._looked()
 
     def _write_code(self, names: Sequence[str], settings: Settings) -> None:
         here = [self.name]
@@ -166,11 +181,8 @@ class Preview(Amounting, Applying):
                 "total": place.values.numel(),
                 "gone": 0 if place.mask is None else int((place.mask == 0).sum()),
             }
-            order = self._ranking.orders.get(name)
-            if order is not None and len(self._ranking.orders) > 1:
-                counts = [count(step / STEPS, self.units) for step in range(STEPS + 1)]
-                sorted_order = order.flatten().sort().values
-                row["steps"] = torch.searchsorted(sorted_order, torch.tensor(counts)).tolist()
+            if name in self._steps:
+                row["steps"] = self._steps[name]
             rows.append(row)
         return rows
 
@@ -272,3 +284,13 @@ class Preview(Amounting, Applying):
             if proposal.value < 1:
                 raise ValueError(f"m={proposal.value} should be a positive number")
             return int(proposal.value)
+
+
+def _pruned_at_steps(ranking: Ranking) -> dict[str, list[int]]:
+    """How many entries of each parameter are pruned at each step of the amount."""
+    counts = torch.tensor([count(step / STEPS, ranking.units) for step in range(STEPS + 1)])
+    pruned = {}
+    for name, order in ranking.orders.items():
+        first = torch.bucketize(order.flatten().cpu(), counts, right=True)  # step that prunes it
+        pruned[name] = first.bincount(minlength=STEPS + 2).cumsum(0)[: STEPS + 1].tolist()
+    return pruned
