@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import anywidget
 import ipywidgets
 import traitlets
 
-Layout = ipywidgets.Layout | dict[str, str] | None  # of ipywidgets: width, height, border, ...
+Layout: TypeAlias = (
+    ipywidgets.Layout | dict[str, str] | None
+)  # of ipywidgets: width, height, border, ...
 ASKERS = 20  # pages whose last question is remembered; one that is reloaded is a new one
 
 
@@ -23,16 +25,16 @@ class Dialogue(anywidget.AnyWidget):
     button says, and answers in one message, with whatever else has changed: up to which number it
     has heard, and how the controls stand now.
 
-    A subclass names its controls and its buttons.
+    A subclass names its controls and its buttons, and the controls that other widgets of the page
+    may link, under their own names. Those are in the widget's state as plain values, but the state
+    is only a letter box between the widgets of a page: what is put in there comes as a question
+    too, and Python never takes it from the state.
     """
 
     _controls: tuple[str, ...] = ()  # the traits that the reader's hand moves
     _buttons: tuple[str, ...] = ()  # the methods that the browser may call
-    # The controls that other widgets of a page may move, by ipywidgets' jslink. The browser's
-    # attribute of that name is a letter box within the page: what is put in comes here as a
-    # question, and Python neither takes anything out of it nor puts anything in. So no echo can
-    # overwrite anything newer.
-    _linked: tuple[str, ...] = ()
+
+    _linked: tuple[str, ...] = ()  # controls that can be linked in the browser
 
     answer = traitlets.Dict(
         help="heard: the number of each asker's last question; controls: how they stand"
@@ -44,11 +46,11 @@ class Dialogue(anywidget.AnyWidget):
         super().__init__(**({} if layout is None else {"layout": layout}))
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Leave the letter boxes to the browser."""
+        """Take what a front end has changed, but none of the controls."""
         super().set_state({n: value for n, value in sync_data.items() if n not in self._linked})
 
     def _should_send_property(self, key: str, value: Any) -> bool:
-        return key not in self._linked and bool(super()._should_send_property(key, value))
+        return key not in self._linked and super()._should_send_property(key, value)
 
     def _take_question(self, content: dict[str, Any], buffers: list[Any]) -> None:
         asker, number = str(content["from"]), int(content["number"])

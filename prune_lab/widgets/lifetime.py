@@ -3,19 +3,43 @@
 Jupyter's registry of widgets would keep every panel for ever. Here it knows them weakly, and one
 that is dropped goes. What is displayed is kept until it sleeps: cells that are run again and again
 leave panels behind, in the history ``Out`` if nowhere else, and these sleep when their cell has run
-again, or when a cell has run since their last view went. Displayed anew, a panel wakes.
+again, or when a cell has run since their last view went. Displayed anew, a panel wakes. Those in
+other widgets are left to these.
 """
 
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from IPython import get_ipython
 from ipywidgets.widgets import widget as registry
 
-if TYPE_CHECKING:
-    from prune_lab.widgets.panel import Panel
+
+class Panel(Protocol):
+    """What there is to know of a panel here: ``panel.Panel`` has all of it."""
+
+    comm: Any
+    layout: Any
+    own_layout: bool
+    borrowed: bool
+
+    @property
+    def model_id(self) -> str:
+        """The name in the registry."""
+
+    @property
+    def shown_elsewhere(self) -> bool:
+        """Whether there are more views than the one of the cell that displays the panel."""
+
+    def look_again(self) -> None:
+        """Look at the model again, if the panel is on a screen."""
+
+    def sleep(self) -> None:
+        """Close the comm and stop the work."""
+
+    def _handle_msg(self, message: dict[str, Any]) -> None: ...
+
 
 _kept: set[Panel] = set()  # those that are displayed
 _since: set[Panel] = set()  # of these, since the last cell ended
@@ -43,10 +67,11 @@ def bury(panel: Panel) -> None:
         return
     # Jupyter may be going through its registry, which must not shrink under its hands. The layout
     # stands in for the panel there.
-    _buried.extend([panel.model_id, panel.layout.model_id] if panel._own_layout else [panel.model_id])
+    _buried.append(panel.model_id)
     registry._instances[panel.model_id] = panel.layout
     panel.comm.close()
-    if panel._own_layout:
+    if panel.own_layout and panel.layout.comm is not None:
+        _buried.append(panel.layout.model_id)
         panel.layout.comm.close()
 
 
@@ -100,7 +125,10 @@ def after_cell(result: Any = None) -> None:
             if cell is not None:
                 _cells.setdefault(panel, set()).add(cell)
         elif panel in _left or _is_replaced(panel, cell):
-            panel.sleep()
+            if panel.borrowed:
+                forget(panel)  # until it is shown again
+            else:
+                panel.sleep()
             continue
         panel.look_again()
     _since.clear()
@@ -119,4 +147,4 @@ def _is_replaced(panel: Panel, cell: str | None) -> bool:
     if cell not in cells:
         return False
     cells.discard(cell)
-    return not cells
+    return not cells and not panel.shown_elsewhere

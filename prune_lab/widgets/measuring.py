@@ -39,7 +39,7 @@ class Measuring(Panel):
         super().__init__(*args, **kwargs)
 
     def stop(self) -> None:
-        """Stop the long measurements; what is measured stays, and the sliders are still answered."""
+        """Stop the long measurements; the sliders are still answered."""
         self._halted = True
         self._measure()
 
@@ -53,7 +53,11 @@ class Measuring(Panel):
         with self._in_the_panel():
             self.refresh()
         self._measure(unseen=True)
-        self._background.wait()
+        try:
+            self._background.wait()
+        finally:  # when it is interrupted
+            if self._hidden:
+                self._background.cancel()
 
     def _trial_of(self) -> Trial | None:
         """The copy on which values are tried; None: there is no data."""

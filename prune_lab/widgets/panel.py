@@ -31,7 +31,7 @@ class Panel(Dialogue):
         layout: of the panel, as every ipywidget takes it.
     """
 
-    _css = STYLE
+    _css = STYLE.read_text(encoding="utf-8")  # of a path, anywidget would hold every panel for ever
 
     message = traitlets.Unicode(help="one sentence for the panel").tag(sync=True)
     failed = traitlets.Bool(help="whether the message says that something went wrong").tag(
@@ -39,13 +39,14 @@ class Panel(Dialogue):
     )
 
     _closed = False
+    borrowed = False  # whether another widget may hold it by its name
 
     def __init__(self, layout: Layout = None) -> None:
         lifetime.clear()
         self._background = Background()
         self._said = 0  # how often something was: the same failure may come twice
         self._views = 0
-        self._own_layout = not isinstance(layout, ipywidgets.Layout)
+        self.own_layout = not isinstance(layout, ipywidgets.Layout)
         super().__init__(layout)
 
     def refresh(self) -> None:
@@ -61,12 +62,17 @@ class Panel(Dialogue):
                 self.layout.open()
             super().open()
         lifetime.hold_weakly(self)
+        self.borrowed = False
 
     @property
     def model_id(self) -> str:
-        """The name under which front ends know the panel; asking for it wakes one that sleeps."""
+        """The name under which front ends know the panel; asking for it wakes one that sleeps.
+
+        Whoever asks may show the panel inside another widget: it does not sleep by itself then.
+        """
         if self.comm is None and not self._closed:
             self.open()
+        self.borrowed = True
         return super().model_id
 
     def sleep(self) -> None:
@@ -76,8 +82,8 @@ class Panel(Dialogue):
         lifetime.forget(self)
         if self.comm is not None:
             super().close()
-            vars(self).pop("_repr_mimebundle_", None)  # ipywidgets makes a closed one mute
-            if self._own_layout:  # another may serve other widgets
+            self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets makes a closed one mute
+            if self.own_layout:  # another may serve other widgets
                 self.layout.close()
 
     def close(self) -> None:
@@ -94,6 +100,11 @@ class Panel(Dialogue):
     @property
     def _hidden(self) -> bool:
         return self._views == 0
+
+    @property
+    def shown_elsewhere(self) -> bool:
+        """Whether there are more views than the one of the cell that displays the panel."""
+        return self._views > 1
 
     def look_again(self) -> None:
         """Look at the model again, if the panel is on a screen."""
@@ -172,7 +183,9 @@ class Panel(Dialogue):
         lifetime.displayed(self)
         with self._in_the_panel():
             self.refresh()
+        borrowed = self.borrowed
         shown = super()._repr_mimebundle_(**kwargs)
+        self.borrowed = borrowed  # this name was asked for by ourselves
         bundle, metadata = shown or ({}, {})
         picture = io.BytesIO()
         self._figure().savefig(picture, format="png", dpi=72, bbox_inches="tight")

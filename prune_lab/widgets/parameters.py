@@ -152,9 +152,9 @@ class Parameters:
             return
         kind = type(self.model).__name__
         for other, parameter in self.model.named_parameters():
-            if name in (other, None) or not self.places:
-                if reason := _why_left_out(parameter):
-                    raise ValueError(f"{kind if name != other else other} {reason}")
+            reason = _why_left_out(parameter)
+            if reason and (name == other or not self.places):
+                raise ValueError(f"{other if name == other else kind} {reason}")
         if not self.places:
             raise AttributeError(f"{kind} has no parameters to prune")
         raise AttributeError(

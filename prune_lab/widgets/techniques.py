@@ -185,7 +185,7 @@ class Technique:
         self,
         values: Mapping[str, Tensor],
         masks: Mapping[str, Tensor | None],
-        settings: Settings = Settings(),  # noqa: B008 (frozen)
+        settings: Settings = Settings(),
     ) -> Ranking:
         """Rank the entries of one parameter, or of several together if the technique is global.
 

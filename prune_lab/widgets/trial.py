@@ -57,7 +57,7 @@ class Trial:
     def _as_read(self, images: Tensor) -> Tensor:
         """Return the images in the model's type: bfloat16 layers refuse float32."""
         kinds = {p.dtype for p in self._model.parameters() if p.is_floating_point()}
-        return images.to(*kinds) if len(kinds) == 1 and images.is_floating_point() else images
+        return images.to(kinds.pop()) if len(kinds) == 1 and images.is_floating_point() else images
 
     @contextmanager
     def _with(self, values: Mapping[str, Tensor]) -> Iterator[nn.Module]:

@@ -17,7 +17,8 @@ from prune_lab import prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.training import fit
-from prune_lab.widgets import DigitPad, digit_pad
+from prune_lab.widgets import DigitPad, answers
+from prune_lab.widgets.trial import Trial
 from tests.widgets.browser_side import asked, hidden, shown
 
 TECHNIQUES = ["global_unstructured", "l1_unstructured", "random_unstructured"]
@@ -144,7 +145,7 @@ def test_says_so_where_no_digit_breaks(model):
 
 
 def test_a_long_search_goes_on_in_the_background(model, monkeypatch):
-    monkeypatch.setattr(digit_pad, "PORTION", 2)
+    monkeypatch.setattr(answers, "PORTION", 2)
     broken = broken_digits(model, "global_unstructured", 0.85)
     whole = torch.arange(len(DIGITS.test_labels))
     whole = whole[~torch.isin(whole, broken)][:20]
@@ -169,17 +170,17 @@ def test_a_long_search_goes_on_in_the_background(model, monkeypatch):
     ],
 )
 def test_what_the_reader_does_next_stops_the_search(model, monkeypatch, change):
-    monkeypatch.setattr(digit_pad, "PORTION", 1)
+    monkeypatch.setattr(answers, "PORTION", 1)
     pad = DigitPad(model, DIGITS, amount=0.0)
     goes_on = threading.Event()
-    logits = pad._logits
+    logits = Trial.logits
 
     def held(*arguments):
         if threading.current_thread() is not threading.main_thread():
             goes_on.wait()
         return logits(*arguments)
 
-    monkeypatch.setattr(pad, "_logits", held)
+    monkeypatch.setattr(Trial, "logits", held)
     pad.broken()
     assert pad._background.running
     change(pad)
@@ -236,9 +237,9 @@ def test_a_model_that_is_pruned_already_is_pruned_further(model):
 
 def test_an_unchanged_model_is_not_asked_again(model):
     pad = DigitPad(model, DIGITS)
-    trial = pad._trial
+    answer = pad.dense
     pad.refresh()
-    assert pad._trial is trial
+    assert pad.dense is answer
 
 
 def test_a_drawing_has_no_label_and_an_empty_pad_no_answer(model):

@@ -473,7 +473,8 @@ def test_settings_that_the_new_parameter_cannot_take_are_exchanged(model):
     explorer = MaskExplorer(model, technique="ln_structured", dim=3)
     moved(explorer, name="conv1.bias")
     assert explorer.technique == "l1_unstructured"
-    assert explorer.message == ("Ln structured does not fit conv1.bias of shape (6,): L1 unstructured instead.")
+    sentence = "Ln structured does not fit conv1.bias of shape (6,): L1 unstructured instead."
+    assert explorer.message == sentence
     assert explorer.dim == 0 and not explorer.failed
     moved(explorer, technique="ln_structured")
     assert explorer.failed and explorer.technique == "l1_unstructured"
@@ -948,3 +949,44 @@ def test_tied_weights_are_shown_once():
     assert torch.equal(model[0].weight_mask, model[1].weight_mask)
     explorer.undo()
     assert model[0].weight is model[1].weight
+    expected = (
+        'prune.l1_unstructured(model[0], name="weight", amount=0.3)\nprune.prune_twins(model)'
+    )
+    assert explorer.code == expected.replace("model[0]", 'model.get_submodule("0")')
+    assert "0.3".join(explorer.call) == explorer.code
+    copied = copy.deepcopy(model)
+    exec(explorer.code, {"prune": prune, "model": copied})
+    explorer.apply()
+    for one, other in zip(model, copied, strict=True):
+        assert torch.equal(one.weight_mask, other.weight_mask)
+    explorer.undo()
+    explorer.mask = torch.eye(3)
+    exec(explorer.code, {"prune": prune, "torch": torch, "model": model})
+    assert torch.equal(model[1].weight_mask, torch.eye(3))
+    explorer.name = "1.bias"
+    assert "prune_twins" not in explorer.code
+
+
+# Other tensors
+
+
+def test_what_cannot_be_shown_is_told_with_what_to_do():
+    with pytest.raises(ValueError, match=r"Linear is on the meta device.* to_empty"):
+        MaskExplorer(nn.Linear(4, 3, device="meta"))
+    eight = nn.Linear(4, 3).requires_grad_(False)
+    eight.weight.data = eight.weight.data.to(torch.float8_e4m3fn)
+    with pytest.raises(ValueError, match="weight is of type float8_e4m3fn, which torch can"):
+        MaskExplorer(eight, "weight")
+    assert MaskExplorer(eight).name == "bias"  # that one can be shown
+
+
+def test_a_bfloat16_model_reads_float32_images(digits):
+    torch.manual_seed(0)
+    model = LeNet().bfloat16()
+    explorer = MaskExplorer(model, "fc3.weight", data=digits)
+    explorer.measure()
+    assert explorer.message == "" and len(explorer.curve) == 21
+    images = digits.test_images.bfloat16()
+    with torch.no_grad():
+        right = (model(images).argmax(1) == digits.test_labels).float().mean()
+    assert explorer.curve[0][1] == pytest.approx(float(right), abs=1e-6)

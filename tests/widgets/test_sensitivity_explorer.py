@@ -567,7 +567,7 @@ def test_amounts_that_are_left_out_are_0(made):
     ("amounts", {"fc.weight": 0.5}, "no weight 'fc.weight' to prune; there are stem.weight, conv"),
     ("amounts", {"head.weight": 1.5}, "amount=1.5 of head.weight should be a fraction in"),
     ("amounts", {"head.weight": float("nan")}, "amount=nan"),
-    ("technique", "l1", "technique='l1' is not offered; choose one of l1_unstructured, random_unstructured"),
+    ("technique", "l1", "technique='l1' is not offered; choose one of l1_unstructured, random"),
     ("seed", -1, "seed=-1 should lie between 0 and"),
 ])  # fmt: skip
 def test_a_wrong_setting_changes_nothing(made, trait, value, sentence):

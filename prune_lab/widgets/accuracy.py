@@ -20,7 +20,7 @@ POINTS = 20  # steps of the amount at which the accuracy is measured
 Basis = tuple[State, State]
 
 
-class Curve(Measuring):
+class AccuracyCurve(Measuring):
     """Measures one ranking at several amounts, and at the one that is chosen.
 
     A subclass has ``_parameters``, ``_ranking`` and ``_count()``.
