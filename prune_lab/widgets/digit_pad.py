@@ -34,8 +34,9 @@ class DigitPad(Choosing):
 
     The pad draws with ink from 0 to 1. For the network 0 becomes the lowest value in the data's
     images and 1 the highest, so bright strokes on a dark ground, as in MNIST, are its ink. The
-    pen is as thick and as soft as the strokes in the data, and the dashed frame as large as the
-    data's digits: a network that never saw a small digit cannot read one.
+    pen is as thick and as soft as the strokes in the data. What is drawn is fitted into the frame
+    of the data's digits before the networks read it: a network that never saw a small digit
+    cannot read one.
 
     Attributes:
         technique: name of a function in ``prune_lab.prune`` that prunes by a fraction: over the
@@ -45,6 +46,8 @@ class DigitPad(Choosing):
         seed: for the random techniques: what ``torch.manual_seed`` is given for each layer.
         image: the ink, H x W float32 as bytes, row by row.
         label: the class of the digit that was loaded; None once it is drawn over, or by hand.
+        seen: what the networks read, like ``image``: a digit of the data as it is, or drawn ink
+            fitted into the data's frame.
         dense: the network's probability for each class (softmax of its logits); empty for an
             empty pad.
         pruned: the pruned network's, likewise.
@@ -85,9 +88,9 @@ class DigitPad(Choosing):
     )
     image = traitlets.Bytes(help="float32 ink from 0 to 1, row by row").tag(sync=True)
     label = traitlets.Int(None, allow_none=True, help="class of the loaded digit")
-    seen = traitlets.Bytes(
-        help="float32, what the networks read: the image, or drawn ink fitted"
-    ).tag(sync=True)
+    seen = traitlets.Bytes(help="float32, what the networks read: a digit, or fitted ink").tag(
+        sync=True
+    )
     dense = traitlets.List(traitlets.Float(), help="the model's probabilities").tag(sync=True)
     pruned = traitlets.List(traitlets.Float(), help="the pruned copy's probabilities").tag(
         sync=True

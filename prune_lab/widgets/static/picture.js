@@ -13,7 +13,7 @@ import { pointing } from "./pointing.js";
 /** @import { Preview } from "./preview.js" */
 
 const TALLEST = 440; // CSS pixels: the picture and its controls fit a laptop's screen
-const BESIDE = 300; // and in a low window they still do: the host and the controls take this
+const BESIDE = 280; // and in a low window they still do: the host and the controls take this
 const LOWEST = 130;
 
 /**
