@@ -175,7 +175,9 @@ def test_chapter_3(page, jupyter_lab):
     notebook = Explorer(page, jupyter_lab.address(CHAPTER))
     first = "[out for out in Out.values() if isinstance(out, MaskExplorer)][0]"
     python = f"import copy\nfrom prune_lab.widgets import MaskExplorer\nwidget = {first}"
-    weights = np.array(notebook.ask("widget._parameters.model.weight.tolist()", python)).reshape(6, 5, 5)
+    weights = np.array(notebook.ask("widget._parameters.model.weight.tolist()", python)).reshape(
+        6, 5, 5
+    )
 
     # The mouse. What the screen must show is worked out here, not asked of the widget.
     for share in notebook.drag(0.1, 0.55, 0.8, 0.4):
@@ -204,7 +206,8 @@ def test_chapter_3(page, jupyter_lab):
     assert (gone == notebook.pruned()).all()
     line = re.sub(r"\(.*?, name", "(copied, name", notebook.code())
     mask = notebook.ask(
-        "copied.weight_mask.tolist()", f"{python}\ncopied = copy.deepcopy(widget._parameters.model)\n{line}"
+        "copied.weight_mask.tolist()",
+        f"{python}\ncopied = copy.deepcopy(widget._parameters.model)\n{line}",
     )
     assert (np.array(mask).reshape(6, 5, 5) == ~gone).all()
     assert notebook.ask("prune.is_pruned(widget._parameters.model)", python) is False
@@ -226,7 +229,9 @@ def test_chapter_3(page, jupyter_lab):
     for _ in notebook.drag(0.9):
         pass
     notebook.press("Apply")
-    until(lambda: notebook.ask("int((widget._parameters.model.weight_mask == 0).sum())", python), 135)
+    until(
+        lambda: notebook.ask("int((widget._parameters.model.weight_mask == 0).sum())", python), 135
+    )
     notebook.press("Undo")
     expect(status).to_contain_text("Undone")
     again = notebook.ask("(widget._parameters.model.weight_mask == 0).tolist()", python)
