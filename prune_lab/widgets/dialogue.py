@@ -70,18 +70,22 @@ class Dialogue(anywidget.AnyWidget):
             self._reply()
 
     def _choose(self, choices: dict[str, Any]) -> None:
-        """Take the reader's choices; one that does not fit is refused, and with it the others."""
+        """Take the reader's choices; one that does not fit is refused, and with it the others.
+
+        Raises:
+            TraitError: a choice that does not fit; nobody has heard of any of them.
+        """
         if unknown := set(choices) - set(self._controls):
-            raise ValueError(f"{', '.join(sorted(unknown))} cannot be chosen here")
-        before = {name: getattr(self, name) for name in choices}
-        try:
-            with self.hold_trait_notifications():
+            raise traitlets.TraitError(f"{', '.join(sorted(unknown))} cannot be chosen here")
+        with self.hold_trait_notifications():
+            try:
                 for name, value in choices.items():
                     read = self.trait_metadata(name, "from_json", lambda sent, _: sent)
                     self.set_trait(name, read(value, self))
-        except Exception:
-            self._trait_values.update(before)
-            raise
+                for name in choices:
+                    getattr(type(self), name)._cross_validate(self, getattr(self, name))
+            except Exception as error:  # of a TraitError alone, traitlets takes the choices back
+                raise traitlets.TraitError(str(error) or type(error).__name__) from error
 
     def _stand(self) -> dict[str, Any]:
         """How the controls stand, as the browser reads it."""

@@ -3,8 +3,8 @@
 Jupyter's registry of widgets would keep every panel for ever. Here it knows them weakly, and one
 that is dropped goes. What is displayed is kept until it sleeps: cells that are run again and again
 leave panels behind, in the history ``Out`` if nowhere else, and these sleep when their cell has run
-again, or when a cell has run since their last view went. Displayed anew, a panel wakes. Those in
-other widgets are left to these.
+again, or when a cell of a notebook has run since their last view went. Displayed anew, a panel
+wakes. Those in other widgets are left to these.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def after_cell(result: Any = None) -> None:
         if panel in _since:
             if cell is not None:
                 _cells.setdefault(panel, set()).add(cell)
-        elif panel in _left or _is_replaced(panel, cell):
+        elif _has_gone(panel, cell) or _is_replaced(panel, cell):
             if panel.borrowed:
                 forget(panel)  # until it is shown again
             else:
@@ -139,6 +139,15 @@ def after_button(pressed: Panel) -> None:
     for panel in list(_kept):
         if panel is not pressed:
             panel.look_again()
+
+
+def _has_gone(panel: Panel, cell: str | None) -> bool:
+    """Whether the panel's last view has gone, and does not come back.
+
+    A notebook names its cells. One without a name, in a console beside it, says nothing about the
+    notebook, whose tab may be closed and opened again.
+    """
+    return panel in _left and not (cell is None and panel in _cells)
 
 
 def _is_replaced(panel: Panel, cell: str | None) -> bool:

@@ -205,7 +205,14 @@ class SensitivityExplorer(Layers, Measuring):
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", alpha=0.3)
+        if missing := sum(not points for points in self.curves.values()):
+            ax.text(0.5, 0.5, _still_to_come(missing, len(self.curves)), ha="center", va="center")
         legend = figure.legend(loc="outside right upper", frameon=False)
         for text in legend.get_texts():
             text.set_parse_math(False)  # "$" in a user's name must not start a formula
         return figure
+
+
+def _still_to_come(missing: int, curves: int) -> str:
+    some = "The curves are" if missing == curves else f"{missing} of {curves} curves are"
+    return f"{some} not measured yet in this picture;\nthe panel measures them while it is on a screen."

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 
 SAMPLES = 4  # of a pixel's side, where ink is moved and thinned
@@ -63,6 +62,8 @@ def fitted(ink: Tensor, frame: tuple[float, float, float, float], pen: float) ->
     >>> int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())
     (1, 30, 15, 16)
     """
+    from scipy import ndimage  # here, because it takes long to import
+
     paper = ink.numpy()
     dark = paper > 0.5 * paper.max()
     if not paper.any():
@@ -98,6 +99,8 @@ def fitted(ink: Tensor, frame: tuple[float, float, float, float], pen: float) ->
 
 def _thinned(ink: np.ndarray, by: float) -> np.ndarray:
     """Take so many pixels off on every side of the strokes; a negative number adds them."""
+    from scipy import ndimage
+
     reach = math.ceil(abs(by))
     y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
     change = ndimage.grey_erosion if by > 0 else ndimage.grey_dilation

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from prune_lab.training import evaluate
 from prune_lab.widgets.parameters import clean
@@ -35,7 +37,8 @@ class Trial:
 
     def __init__(self, model: nn.Module, data: Sequence[Tensor]) -> None:
         self.images, self.labels = images_and_labels(data)
-        self._model = clean(copy.deepcopy(model)).eval()
+        with _Copying():
+            self._model = clean(copy.deepcopy(model)).eval()
         self._in_use = threading.Lock()  # work that was stopped may still be in its last step
 
     def accuracy(self, values: Mapping[str, Tensor]) -> float:
@@ -71,6 +74,24 @@ class Trial:
             finally:
                 for name, tensor in own.items():
                     parameters[name].data = tensor
+
+
+class _Copying(TorchFunctionMode):
+    """Has ``deepcopy`` copy the values of a tensor that was computed, which torch refuses.
+
+    torch's own engine leaves such a weight behind when it prunes, until the next forward pass.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func is Tensor.__deepcopy__ and not args[0].is_leaf:
+            return args[0].detach().clone()
+        return func(*args, **(kwargs or {}))
 
 
 def images_and_labels(data: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -106,7 +106,7 @@ def mnist_like() -> SimpleNamespace:
 
 
 def download(monkeypatch: pytest.MonkeyPatch, found: SimpleNamespace) -> None:
-    monkeypatch.setattr(data.datasets, "fetch_openml", lambda *_args, **_kwargs: found)
+    monkeypatch.setattr(datasets, "fetch_openml", lambda *_args, **_kwargs: found)
 
 
 def test_mnist_gets_its_border_and_the_official_split(monkeypatch: pytest.MonkeyPatch) -> None:

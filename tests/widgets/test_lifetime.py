@@ -149,6 +149,17 @@ def test_in_a_box_it_does_not_sleep_with_a_cell(model, cells):
     box.close()
 
 
+def test_it_waits_for_a_closed_tab_while_a_console_beside_it_is_used(model, cells):
+    panel = MaskExplorer(model)
+    run(cells, panel, cell="first")
+    shown(panel)
+    hidden(panel)
+    cells.trigger("post_run_cell", SimpleNamespace(info=SimpleNamespace(cell_id=None)))
+    assert panel.comm is not None and panel.comm.comm_id in _instances  # for the tab to find
+    cells.trigger("post_run_cell", SimpleNamespace(info=SimpleNamespace(cell_id="second")))
+    assert panel.comm is None  # the notebook goes on without it
+
+
 def test_jupyters_own_tools_find_one_that_was_never_shown(model):
     panel = MaskExplorer(model)
     state = embed_data(views=[panel], drop_defaults=False)["manager_state"]["state"]

@@ -631,6 +631,22 @@ def test_viewers_without_widgets_get_the_curves(made):
     assert picture.std() > 0.05
 
 
+def test_a_picture_without_curves_says_that_they_come(made):
+    explorer = made(*make())
+    explorer.stop()
+    explorer._background.wait()
+    explorer._measured.clear()
+    explorer.stop()
+    (said,) = explorer._figure().axes[0].texts
+    assert said.get_text().startswith("The curves are not measured yet in this picture")
+    explorer._measured[explorer._key({"conv.weight": 36})] = 0.5
+    explorer.stop()
+    (said,) = explorer._figure().axes[0].texts
+    assert said.get_text().startswith("2 of 3 curves are not measured yet")
+    explorer.go_on()
+    assert not measured(explorer)._figure().axes[0].texts
+
+
 def test_picture_and_panel_have_the_same_colours():
     pens = re.findall(r'colour: "(#\w+)"', (STATIC / "curve.js").read_text(encoding="utf-8"))
     assert pens == sensitivity_explorer.COLOURS

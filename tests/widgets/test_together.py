@@ -6,10 +6,11 @@ import pytest
 import torch
 from ipywidgets import FloatText, IntSlider, dlink, interactive_output, link
 from torch import nn
+from torch.nn.utils import prune as torch_prune
 
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
-from prune_lab.widgets import DigitPad, MaskExplorer
+from prune_lab.widgets import DigitPad, MaskExplorer, SensitivityExplorer
 from tests.widgets.browser_side import asked
 
 
@@ -68,3 +69,50 @@ def test_the_state_is_a_letter_box_between_the_widgets_of_a_page(make):
     panel.amount = 0.5
     assert sent and not any("amount" in message.get("state", {}) for message in sent)
     assert sent[-1]["state"]["answer"]["controls"]["amount"] in (["fraction", 0.5], 0.5)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"technique": "ln_structured", "seed": -1},
+        {"technique": "ln_structured", "dim": 7},
+        {"technique": "ln_structured", "n": "three"},
+        {"technique": "ln_structured", "view": "upside down"},
+        {"seed": 2, "technique": "none of these"},
+        {"seed": 2, "colour": "green"},
+    ],
+)
+def test_nobody_hears_of_choices_that_are_refused(explorer, refused):
+    heard = []
+    explorer.observe(heard.append, ["technique", "seed", "dim", "n", "view"])
+    asked(explorer, refused)
+    assert explorer.failed and explorer.message
+    assert heard == []
+    assert (explorer.technique, explorer.seed, explorer.dim) == ("l1_unstructured", 1, 0)
+    asked(explorer, {"technique": "ln_structured", "dim": 1})
+    assert [change.name for change in heard] == ["technique", "dim"] and not explorer.failed
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model, data: MaskExplorer(model, data=data),
+        SensitivityExplorer,
+        DigitPad,
+    ],
+)
+def test_a_model_that_torchs_engine_has_just_pruned_can_be_tried(make):
+    model, digits = LeNet(), load_digits()
+    torch_prune.global_unstructured(
+        [(model.conv1, "weight"), (model.fc1, "weight")], torch_prune.L1Unstructured, amount=0.5
+    )
+    model.seen = [model.fc1.weight.abs()]  # a hook may keep such a tensor, too
+    panel = make(model, digits)
+    if isinstance(panel, DigitPad):
+        pruned = panel._networks.before
+        assert pruned == int(0.5 * (model.conv1.weight.numel() + model.fc1.weight.numel()))
+    else:
+        panel.measure()
+        assert panel.message == ""
+    assert not model.fc1.weight.is_leaf and model.fc1.weight.grad_fn is not None
+    panel.close()
