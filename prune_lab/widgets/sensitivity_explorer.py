@@ -215,4 +215,4 @@ class SensitivityExplorer(Layers, Measuring):
 
 def _still_to_come(missing: int, curves: int) -> str:
     some = "The curves are" if missing == curves else f"{missing} of {curves} curves are"
-    return f"{some} not measured yet in this picture;\nthe panel measures them while it is on a screen."
+    return f"{some} not measured yet in this picture:\nthe panel measures while it is on a screen."

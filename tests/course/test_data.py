@@ -11,7 +11,6 @@ import pytest
 import torch
 from sklearn import datasets
 
-from prune_lab import data
 from prune_lab.data import load_digits, load_mnist
 
 
