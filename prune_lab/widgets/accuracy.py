@@ -12,7 +12,7 @@ from prune_lab.inspection import hash_of
 from prune_lab.prune.amounts import count
 from prune_lab.widgets.measuring import Measuring, Question
 from prune_lab.widgets.parameters import Parameters, State
-from prune_lab.widgets.techniques import Ranking
+from prune_lab.widgets.technique import Ranking
 from prune_lab.widgets.trial import Trial, images_and_labels
 
 POINTS = 20  # steps of the amount at which the accuracy is measured

@@ -7,7 +7,7 @@ from typing import Any
 import traitlets
 
 from prune_lab.widgets.choosing import Choosing
-from prune_lab.widgets.techniques import Ranking
+from prune_lab.widgets.technique import Ranking
 
 
 class Amount(traitlets.TraitType[Any, Any]):

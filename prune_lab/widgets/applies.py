@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from prune_lab import prune
 from prune_lab.widgets.panel import Panel
 from prune_lab.widgets.parameters import Parameters, Place, places_of
-from prune_lab.widgets.techniques import Call, Calls
+from prune_lab.widgets.technique import Call, Calls
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import traitlets
 
 from prune_lab import prune
 from prune_lab.widgets.panel import Panel
-from prune_lab.widgets.techniques import TECHNIQUES, Own, Settings, Technique
+from prune_lab.widgets.technique import Settings, Technique
+from prune_lab.widgets.techniques import TECHNIQUES, Own
 
 LARGEST_SEED = 2**32 - 1
 

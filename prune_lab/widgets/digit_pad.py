@@ -22,7 +22,7 @@ from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.parameters import Parameters
 from prune_lab.widgets.strokes import fitted, strokes
-from prune_lab.widgets.techniques import Technique
+from prune_lab.widgets.technique import Technique
 
 
 class DigitPad(Choosing):

@@ -15,14 +15,8 @@ from prune_lab import plots
 from prune_lab.prune.amounts import count
 from prune_lab.widgets.amount import Amounting
 from prune_lab.widgets.applies import Applying
-from prune_lab.widgets.techniques import (
-    STEPS,
-    ByHand,
-    Ranking,
-    Settings,
-    Technique,
-    group_sizes,
-)
+from prune_lab.widgets.technique import STEPS, Ranking, Settings, Technique
+from prune_lab.widgets.techniques import ByHand, group_sizes
 
 NORMS = (1, 2, float("inf"))
 

@@ -9,7 +9,8 @@ from prune_lab import prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import DigitPad, MaskExplorer, SensitivityExplorer, choosing, techniques
-from prune_lab.widgets.techniques import TECHNIQUES, Own, Settings
+from prune_lab.widgets.technique import Settings
+from prune_lab.widgets.techniques import TECHNIQUES, Own
 
 
 class Draws(prune.BasePruningMethod):
