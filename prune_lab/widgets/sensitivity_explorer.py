@@ -205,7 +205,7 @@ class SensitivityExplorer(Layers, Measuring):
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", alpha=0.3)
-        if missing := sum(not points for points in self.curves.values()):
+        if missing := sum(len(points) < 2 for points in self.curves.values()):
             ax.text(0.5, 0.5, _still_to_come(missing, len(self.curves)), ha="center", va="center")
         legend = figure.legend(loc="outside right upper", frameon=False)
         for text in legend.get_texts():

@@ -246,7 +246,9 @@ export class Dialogue {
  */
 function openBox(dialogue, name, { plain, fit }) {
   const { model } = dialogue;
+  let taking = false;
   const give = () => {
+    if (taking) return;
     const value = plain(dialogue.get(name));
     if (model.get(name) !== value) model.set(name, value);
   };
@@ -254,8 +256,10 @@ function openBox(dialogue, name, { plain, fit }) {
     const [sent, value] = [model.get(name), dialogue.get(name)];
     if (sent === plain(value)) return; // it is our own
     const fitted = Number.isFinite(sent) ? fit(sent, value, model) : value;
-    if (plain(fitted) === plain(value)) give();
-    else dialogue.follow({ [name]: fitted });
+    taking = true;
+    if (plain(fitted) !== plain(value)) dialogue.follow({ [name]: fitted });
+    taking = false;
+    queueMicrotask(give); // a link that is still putting its number in hears of no other
   };
   model.on(`change:${name}`, take);
   const stop = dialogue.on(give);

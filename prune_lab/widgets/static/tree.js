@@ -235,7 +235,7 @@ export function moduleTree(read, choose, redraw) {
       const inside = list.contains(focused(list));
       const folded = folds.of(nodes);
       if (nodes !== drawn.nodes || chosen !== drawn.chosen) folds.unfold(nodes, chosen);
-      const key = [...folded].join("\n");
+      const key = JSON.stringify([...folded]); // the root's path is empty
       if (nodes === drawn.nodes && chosen === drawn.chosen && key === drawn.folded) return;
       if (nodes !== drawn.nodes || key !== drawn.folded) build(nodes);
       drawn = { nodes, chosen, folded: key };
