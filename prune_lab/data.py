@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn import datasets
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 
@@ -75,6 +73,9 @@ def load_digits() -> Digits:
     >>> digits.train_images.shape, digits.train_images.dtype
     (torch.Size([1197, 1, 32, 32]), torch.float32)
     """
+    from sklearn import datasets  # here, because it takes longer than all else to import
+    from sklearn.model_selection import train_test_split
+
     pixels, labels = datasets.load_digits(return_X_y=True)
     small = torch.tensor(pixels, dtype=torch.float32).reshape(-1, 1, 8, 8)
     images = F.interpolate(small, size=(32, 32), mode="bilinear", align_corners=False)
@@ -98,6 +99,8 @@ def load_mnist() -> Digits:
     Raises ConnectionError where openml.org cannot be reached, and ValueError if what arrived is
     not MNIST.
     """
+    from sklearn import datasets
+
     try:
         # One retry: without a network, more would only make the learner wait longer.
         found = datasets.fetch_openml(

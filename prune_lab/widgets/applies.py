@@ -1,17 +1,19 @@
-"""What a panel has pruned with its Apply button, and the way back."""
+"""Apply, Undo and Reset: what a panel has pruned, and the way back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import traitlets
 from torch import Tensor, nn
 
 from prune_lab import prune
-from prune_lab.widgets.parameters import Place, places_of
-
-Call = Callable[[], object]
+from prune_lab.widgets.panel import Panel
+from prune_lab.widgets.parameters import Parameters, Place, places_of
+from prune_lab.widgets.technique import Call, Calls
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Applies:
     >>> layer = nn.Linear(4, 5)
     >>> applies = Applies(layer)
     >>> for amount in (4, 6):
-    ...     applies.apply({"weight": lambda: prune.l1_unstructured(layer, "weight", amount)})
+    ...     call = lambda: prune.l1_unstructured(layer, "weight", amount)
+    ...     applies.apply(Calls({"weight": call}))
     >>> int((layer.weight_mask == 0).sum())
     6
     >>> applies.undo()
@@ -57,22 +60,27 @@ class Applies:
 
     def base_mask(self, name: str) -> Tensor | None:
         """Return a copy of the mask of ``name`` as it is without any Apply; None: no mask."""
-        place = places_of(self._model)[name]
-        mask = self._now[name].before if self._is_ours(name, place) else place.mask
-        return None if mask is None else mask.detach().clone()
+        return self.base_masks([name])[name]
 
-    def apply(
-        self, calls: dict[str, Call], together: Call | None = None, alone: bool = False
-    ) -> None:
+    def base_masks(self, names: Iterable[str]) -> dict[str, Tensor | None]:
+        """Return copies of the masks of ``names`` as they are without any Apply."""
+        places = places_of(self._model)
+        masks = {
+            name: self._now[name].before if self._is_ours(name, places[name]) else places[name].mask
+            for name in names
+        }
+        return {n: None if mask is None else mask.detach().clone() for n, mask in masks.items()}
+
+    def apply(self, wanted: Calls, alone: bool = False) -> None:
         """Prune some parameters, all of them or, where anything fails, none.
 
         Args:
-            calls: by parameter name, what prunes it.
-            together: one call that prunes them all, in place of the single ones.
+            wanted: what prunes them.
             alone: whether the other parameters lose what earlier Applies did to them.
         """
+        calls, together = wanted
         places = places_of(self._model)
-        before = {name: self.base_mask(name) for name in calls}
+        before = self.base_masks(calls)
         replaced = [name for name in (self._now if alone else calls) if name in places]
         taken = self._take_back(name for name in replaced if self._is_ours(name, places[name]))
         done: list[str] = []
@@ -156,3 +164,37 @@ def _same(mask: Tensor | None, other: Tensor | None) -> bool:
     if mask is None or other is None:
         return mask is other
     return torch.equal(mask, other.to(mask))
+
+
+class Applying(Panel):
+    """The part of a panel that prunes the model: one Apply at a time, and back again.
+
+    A subclass sets ``_parameters`` before its constructor goes on to this one, and writes
+    ``_take_own_work``.
+    """
+
+    undoable = traitlets.Bool(help="whether an Apply can be taken back").tag(sync=True)
+
+    _parameters: Parameters
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._applies = Applies(self._parameters.model)
+        super().__init__(*args, **kwargs)
+
+    def undo(self) -> None:
+        """Take the last ``apply`` back: the model is as it was before it."""
+        self._go_back(self._applies.undo)
+
+    def reset(self) -> None:
+        """Take every ``apply`` back: the model is as it was before the first."""
+        self._go_back(self._applies.reset)
+
+    def _go_back(self, way: Callable[[], str]) -> None:
+        self.refresh()
+        sentence = way()
+        self._take_own_work()
+        self._say(sentence)
+
+    def _take_own_work(self) -> None:
+        """Take the model as the panel's own buttons have left it."""
+        raise NotImplementedError

@@ -35,8 +35,6 @@ class Background:
 
     def __init__(self) -> None:
         self._stop = threading.Event()
-        self._go_on = threading.Event()
-        self._go_on.set()
         self._reporting = threading.RLock()  # what is reported may itself start something new
         self._thread: threading.Thread | None = None
 
@@ -61,7 +59,6 @@ class Background:
             torch.set_num_threads(1)  # this thread's share: the reader's cells keep the others
             try:
                 for result in steps:
-                    self._go_on.wait()
                     with self._reporting:
                         if stop.is_set():
                             return
@@ -81,15 +78,6 @@ class Background:
         """Stop after the present step; nothing more is reported."""
         with self._reporting:
             self._stop.set()
-        self._go_on.set()
-
-    def pause(self) -> None:
-        """Hold the work after the present step."""
-        self._go_on.clear()
-
-    def resume(self) -> None:
-        """Let held work go on."""
-        self._go_on.set()
 
     @property
     def running(self) -> bool:

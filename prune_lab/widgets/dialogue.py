@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import anywidget
+import ipywidgets
 import traitlets
 
+Layout: TypeAlias = (
+    ipywidgets.Layout | dict[str, str] | None
+)  # of ipywidgets: width, height, border, ...
 ASKERS = 20  # pages whose last question is remembered; one that is reloaded is a new one
 
 
@@ -26,16 +30,27 @@ class Dialogue(anywidget.AnyWidget):
 
     _controls: tuple[str, ...] = ()  # the traits that the reader's hand moves
     _buttons: tuple[str, ...] = ()  # the methods that the browser may call
+    # The controls that other widgets of a page may move, by ipywidgets' jslink. The browser's
+    # attribute of that name is a letter box within the page: what is put in comes here as a
+    # question, and Python neither takes anything out of it nor puts anything in. So no echo can
+    # overwrite anything newer.
+    _linked: tuple[str, ...] = ()
 
     answer = traitlets.Dict(
         help="heard: the number of each asker's last question; controls: how they stand"
     ).tag(sync=True)
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout = None) -> None:
         self._heard: dict[str, int] = {}
         self._reply()
-        super().__init__()
-        self.observe(lambda change: self._reply(), list(self._controls))
+        super().__init__(**({} if layout is None else {"layout": layout}))
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Leave the letter boxes to the browser."""
+        super().set_state({n: value for n, value in sync_data.items() if n not in self._linked})
+
+    def _should_send_property(self, key: str, value: Any) -> bool:
+        return key not in self._linked and bool(super()._should_send_property(key, value))
 
     def _take_question(self, content: dict[str, Any], buffers: list[Any]) -> None:
         asker, number = str(content["from"]), int(content["number"])
@@ -55,18 +70,22 @@ class Dialogue(anywidget.AnyWidget):
             self._reply()
 
     def _choose(self, choices: dict[str, Any]) -> None:
-        """Take the reader's choices; one that does not fit is refused, and with it the others."""
+        """Take the reader's choices; one that does not fit is refused, and with it the others.
+
+        Raises:
+            TraitError: a choice that does not fit; nobody has heard of any of them.
+        """
         if unknown := set(choices) - set(self._controls):
-            raise ValueError(f"{', '.join(sorted(unknown))} cannot be chosen here")
-        before = {name: getattr(self, name) for name in choices}
-        try:
-            with self.hold_trait_notifications():
+            raise traitlets.TraitError(f"{', '.join(sorted(unknown))} cannot be chosen here")
+        with self.hold_trait_notifications():
+            try:
                 for name, value in choices.items():
                     read = self.trait_metadata(name, "from_json", lambda sent, _: sent)
                     self.set_trait(name, read(value, self))
-        except Exception:
-            self._trait_values.update(before)
-            raise
+                for name in choices:
+                    getattr(type(self), name)._cross_validate(self, getattr(self, name))
+            except Exception as error:  # of a TraitError alone, traitlets takes the choices back
+                raise traitlets.TraitError(str(error) or type(error).__name__) from error
 
     def _stand(self) -> dict[str, Any]:
         """How the controls stand, as the browser reads it."""
@@ -76,6 +95,11 @@ class Dialogue(anywidget.AnyWidget):
             )
             for name in self._controls
         }
+
+    @traitlets.observe(traitlets.All)
+    def _control_moved(self, change: traitlets.Bunch) -> None:
+        if change.name in self._controls:
+            self._reply()
 
     def _reply(self) -> None:
         self.answer = {"heard": dict(self._heard), "controls": self._stand()}

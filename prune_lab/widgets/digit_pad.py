@@ -10,32 +10,22 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import traitlets
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from prune_lab import plots
-from prune_lab.prune.amounts import count
+from prune_lab import plots, prune
 from prune_lab.training import one_thread
+from prune_lab.widgets.answers import Networks
+from prune_lab.widgets.choosing import Choosing
+from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
-from prune_lab.widgets.panel import Panel
-from prune_lab.widgets.parameters import places_of
-from prune_lab.widgets.techniques import TECHNIQUES, Ranking, rank
-from prune_lab.widgets.trial import Trial
-
-LARGEST_SEED = 2**32 - 1
-PORTION = 500  # images looked through at once; what takes longer goes on in the background
-
-# What makes sense for a whole model, in the menu's words.
-OFFERED = {
-    "global_unstructured": TECHNIQUES["global_unstructured"].label,
-    "l1_unstructured": "L1 in each layer",
-    "random_unstructured": "random in each layer",
-}
+from prune_lab.widgets.parameters import Parameters
+from prune_lab.widgets.strokes import fitted, strokes
+from prune_lab.widgets.technique import Technique
 
 
-class DigitPad(Panel):
+class DigitPad(Choosing):
     """Draw a digit; the network and a pruned copy of it answer side by side.
 
     Pruned are the weights of all layers, not the biases, and only in a copy: the model is read
@@ -44,16 +34,20 @@ class DigitPad(Panel):
 
     The pad draws with ink from 0 to 1. For the network 0 becomes the lowest value in the data's
     images and 1 the highest, so bright strokes on a dark ground, as in MNIST, are its ink. The
-    pen is as thick and as soft as the strokes in the data, and the dashed frame as large as the
-    data's digits: a network that never saw a small digit cannot read one.
+    pen is as thick and as soft as the strokes in the data. What is drawn is fitted into the frame
+    of the data's digits before the networks read it: a network that never saw a small digit
+    cannot read one.
 
     Attributes:
-        technique: ``"global_unstructured"`` (L1 over the whole model), ``"l1_unstructured"`` or
-            ``"random_unstructured"`` (the amount in each layer).
+        technique: name of a function in ``prune_lab.prune`` that prunes by a fraction: over the
+            whole model, or in each layer (structured ones with n=2 and dim=0); or of the class
+            that was given.
         amount: float from 0 to 1, the fraction of the weights that goes.
-        seed: for the random technique: what ``torch.manual_seed`` is given for each layer.
+        seed: for the random techniques: what ``torch.manual_seed`` is given for each layer.
         image: the ink, H x W float32 as bytes, row by row.
         label: the class of the digit that was loaded; None once it is drawn over, or by hand.
+        seen: what the networks read, like ``image``: a digit of the data as it is, or drawn ink
+            fitted into the data's frame.
         dense: the network's probability for each class (softmax of its logits); empty for an
             empty pad.
         pruned: the pruned network's, likewise.
@@ -63,6 +57,9 @@ class DigitPad(Panel):
     Args:
         model: any classifier of 1 x H x W images that answers with logits, (N, classes).
         data: ends in images (N, 1, H, W) and labels (N,), such as ``load_digits()``.
+        technique: one of those names, or a subclass of ``BasePruningMethod`` of your own, whose
+            constructor takes an ``amount``.
+        layout: of the panel, as every ipywidget takes it.
 
     Raises:
         TypeError: no module, or data that does not end in two tensors.
@@ -83,12 +80,17 @@ class DigitPad(Panel):
     _esm = script("digit_pad.js")
     _controls = ("technique", "amount", "seed", "image", "label")
     _buttons = ("real", "broken")
+    _linked = ("amount",)
 
     technique = traitlets.Unicode("global_unstructured", help="how weights are chosen")
-    amount = traitlets.Float(0.9, help="fraction of the weights, 0 to 1")
-    seed = traitlets.Int(1, help="for the random technique")
+    amount = traitlets.Float(0.9, help="fraction of the weights, 0 to 1").tag(
+        sync=True, echo_update=False
+    )
     image = traitlets.Bytes(help="float32 ink from 0 to 1, row by row").tag(sync=True)
     label = traitlets.Int(None, allow_none=True, help="class of the loaded digit")
+    seen = traitlets.Bytes(help="float32, what the networks read: a digit, or fitted ink").tag(
+        sync=True
+    )
     dense = traitlets.List(traitlets.Float(), help="the model's probabilities").tag(sync=True)
     pruned = traitlets.List(traitlets.Float(), help="the pruned copy's probabilities").tag(
         sync=True
@@ -117,37 +119,32 @@ class DigitPad(Panel):
         default_value=(0.0, 0.0, 1.0, 1.0),
         help="pixels: left, top, right and bottom of the data's typical digit",
     ).tag(sync=True)
-    techniques = traitlets.List(traitlets.Dict(), help="value, label, random").tag(sync=True)
 
     def __init__(
         self,
         model: nn.Module,
         data: Sequence[Tensor],
         *,
-        technique: str = "global_unstructured",
+        technique: str | type[prune.BasePruningMethod] = "global_unstructured",
         amount: float = 0.9,
         seed: int = 1,
+        layout: Layout = None,
     ) -> None:
-        self._model, self._data = model, data
+        self._parameters, self._data = Parameters(model), data
         # JupyterLab may hand over what the browser sends in a thread of its own, beside the cells.
         self._answering = threading.RLock()
         self._asked: object = None  # what the networks were asked last
         self._at = -1  # the digit that was loaded last
-        self._look()
-        images, labels = self._trial.images, self._trial.labels
-        classes = self._checked_classes(images, labels)
-        self._low, self._high = float(images.min()), float(images.max())
-        if not self._low < self._high:
-            raise ValueError("the images have no ink: all their values are alike, or NaN")
-        super().__init__()
+        self._real = b""  # its ink, which the networks read as it is
+        self._networks = Networks(self._parameters, data)
+        super().__init__(layout)
+        images = self._networks.images[:1000]
         self.size = tuple(images.shape[2:])
-        self.classes = classes
-        self.pen, self.frame = _strokes(self._ink(images[:1000]))
-        self.techniques = [
-            {"value": name, "label": label, "random": TECHNIQUES[name].random}
-            for name, label in OFFERED.items()
-        ]
-        self.technique, self.amount, self.seed = technique, amount, seed
+        self.classes = self._networks.classes
+        self.pen, self.frame = strokes(self._networks.ink(images))
+        self.technique = self._take_technique(technique)
+        self.techniques = self._menu()
+        self.amount, self.seed = amount, seed
         self.observe(self._forget_label, "image")
         self.observe(self._answer_again, ["image", "technique", "amount", "seed"])
         self.real()
@@ -160,7 +157,7 @@ class DigitPad(Panel):
 
     def real(self) -> None:
         """Load the next real digit: the data's images in their order, then from the start."""
-        self._load((self._at + 1) % len(self._trial.labels))
+        self._load((self._at + 1) % len(self._networks.labels))
 
     def broken(self) -> None:
         """Load the next digit that the dense network reads right and the pruned one wrong.
@@ -169,45 +166,24 @@ class DigitPad(Panel):
         background; any change of image, amount or model stops it.
         """
         self._background.cancel()
-        search = self._search()
+        with self._answering:
+            search = self._networks.search(self._pruned()[0], self._at)
         looked, found = next(search)
         self._report((looked, found))
-        if found is None and looked < len(self._trial.labels):
+        if found is None and looked < len(self._networks.labels):
             self._background.start(search, self._report, self._fail)
 
     def refresh(self) -> None:
         """Look at the model again; after each executed cell this happens by itself."""
-        now = self._model.state_dict()
-        if now.keys() == self._seen.keys() and all(
-            _same(tensor, self._seen[name]) for name, tensor in now.items()
-        ):
+        if not self._parameters.changed():
             return
         self._background.cancel()
         with self._answering, self._nothing_stale():
-            self._look()
+            self._parameters.look()
+            self._networks = Networks(self._parameters, self._data)
             self._ask_anew()
 
     # The networks
-
-    def _look(self) -> None:
-        """Take the model as it is now."""
-        trial = Trial(self._model, self._data)  # says so where model or data are none
-        weights = {
-            name: place for name, place in places_of(self._model).items() if place.values.ndim > 1
-        }
-        if not weights:
-            raise ValueError(f"{type(self._model).__name__} has no weights to prune")
-        self._trial = trial
-        self._values = {name: place.values.clone() for name, place in weights.items()}
-        self._masks = {
-            name: None if place.mask is None else place.mask.clone()
-            for name, place in weights.items()
-        }
-        self._ranked: tuple[object, list[Ranking]] = (None, [])
-        self._seen = {
-            name: tensor.detach().clone() if isinstance(tensor, Tensor) else tensor
-            for name, tensor in self._model.state_dict().items()
-        }
 
     def _answer_again(self, change: object) -> None:
         with self._in_the_panel():
@@ -220,7 +196,7 @@ class DigitPad(Panel):
             self._ask_anew()
 
     def _ask_anew(self) -> None:
-        asked = (self.image, self.technique, self.amount, self.seed, self._trial)
+        asked = (self.image, self.technique, self.amount, self.seed, self._networks)
         if asked != self._asked:
             with one_thread():
                 self._ask_both()
@@ -237,83 +213,48 @@ class DigitPad(Panel):
             raise
 
     def _ask_both(self) -> None:
-        ink = torch.frombuffer(bytearray(self.image), dtype=torch.float32)
+        networks = self._networks
+        ink = torch.frombuffer(bytearray(self.image), dtype=torch.float32).view(self.size)
+        if self.image != self._real:  # drawn, or drawn over
+            ink = fitted(ink, self.frame, self.pen[0])
         image = ink.view(1, 1, *self.size)
-        values, kept = self._pruned_weights()
-        dense, pruned = (self._ask(v, image) if ink.any() else [] for v in ({}, values))
-        total = sum(tensor.numel() for tensor in values.values())
-        before = sum(int((mask == 0).sum()) for mask in self._masks.values() if mask is not None)
+        values, kept = self._pruned()
+        dense, pruned = (networks.read(v, image) if ink.any() else [] for v in ({}, values))
         with self.hold_sync():
+            self.seen = ink.contiguous().numpy().tobytes()
             self.dense, self.pruned = dense, pruned
-            self.counts = (total - kept, before, total)
+            self.counts = (networks.total - kept, networks.before, networks.total)
             if self.message:
                 self._say("")
 
-    def _ask(self, values: dict[str, Tensor], image: Tensor) -> list[float]:
-        probabilities = self._logits(self._trial, values, image).softmax(1)
-        if not bool(probabilities.isfinite().all()):
-            raise ValueError(
-                "the network's answer is not a number: it holds NaN or infinite values"
-            )
-        return [float(p) for p in probabilities[0]]
+    def _pruned(self) -> tuple[dict[str, Tensor], int]:
+        return self._networks.pruned(self._chosen, self._settings(), self.amount)
 
-    def _logits(self, trial: Trial, values: dict[str, Tensor], ink: Tensor) -> Tensor:
-        """(N, 1, H, W) ink to (N, classes) logits, on the CPU."""
-        images = self._low + ink * (self._high - self._low)
-        own = next(iter(self._values.values()))  # the model may be elsewhere, in another dtype
-        return trial.logits(values, images.to(own)).float().cpu()
+    def _offers(self, technique: Technique) -> bool:
+        return "fraction" in technique.ways
 
-    def _pruned_weights(self) -> tuple[dict[str, Tensor], int]:
-        """The weights, zeros where they are pruned, and how many are kept."""
-        chosen = (self.technique, self.seed)
-        if self._ranked[0] != chosen:
-            self._ranked = (chosen, self._rank())
-        kept: dict[str, Tensor] = {}
-        for ranking in self._ranked[1]:
-            kept.update(ranking.masks(count(self.amount, ranking.units)))
-        values = {name: tensor.where(kept[name], 0) for name, tensor in self._values.items()}
-        return values, sum(int(mask.sum()) for mask in kept.values())
-
-    def _rank(self) -> list[Ranking]:
-        technique = TECHNIQUES[self.technique]
-        together = technique.whole_model
-        groups = [self._values] if together else [{n: t} for n, t in self._values.items()]
-        return [rank(technique, group, self._masks, {}, self.seed) for group in groups]
+    def _menu(self) -> list[dict[str, Any]]:
+        return [
+            entry
+            if self._all[entry["value"]].whole_model
+            else {**entry, "label": f"{entry['label']} in each layer"}
+            for entry in super()._menu()
+        ]
 
     # The digits
 
-    def _ink(self, images: Tensor) -> Tensor:
-        return ((images.float() - self._low) / (self._high - self._low)).clamp(0, 1)
-
     def _load(self, at: int) -> None:
-        ink = self._ink(self._trial.images[at]).cpu()
+        networks = self._networks
+        ink = networks.ink(networks.images[at]).cpu()
         self._at = at
+        self._real = ink.contiguous().numpy().tobytes()
         with self.hold_sync():
-            self.image = ink.contiguous().numpy().tobytes()
-            self.label = int(self._trial.labels[at])
-
-    def _search(self) -> Iterator[tuple[int, int | None]]:
-        """Go through the digits after the present one; yields how many so far, and the find."""
-        with self._answering:
-            trial, (values, _) = self._trial, self._pruned_weights()
-        total = len(trial.labels)
-        order = (torch.arange(total) + self._at + 1) % total
-        looked = 0
-        for portion in order.split(PORTION):
-            ink = self._ink(trial.images[portion])  # as the pad would hold it
-            labels = trial.labels[portion].cpu()
-            with one_thread():
-                right = self._logits(trial, {}, ink).argmax(1) == labels
-                wrong = self._logits(trial, values, ink).argmax(1) != labels
-            looked += len(portion)
-            broken = portion[right & wrong]
-            yield looked, int(broken[0]) if len(broken) else None
-            if len(broken):
-                return
+            self.image = self._real
+            self.label = int(networks.labels[at])
 
     def _report(self, step: tuple[int, int | None]) -> None:
         looked, found = step
-        total = len(self._trial.labels)
+        total = len(self._networks.labels)
         if found is not None:
             self._load(found)
         elif looked < total:
@@ -338,61 +279,14 @@ class DigitPad(Panel):
 
     # Checks
 
-    def _checked_classes(self, images: Tensor, labels: Tensor) -> int:
-        """Return how many classes the model tells apart.
-
-        Raises:
-            ValueError: data or answer do not have the shapes they should have.
-        """
-        if images.ndim != 4 or images.shape[1] != 1 or not images.numel():
-            raise ValueError(f"images should be of shape (N, 1, H, W), not {tuple(images.shape)}")
-        if labels.shape != images.shape[:1] or labels.is_floating_point():
-            raise ValueError(
-                f"labels should be whole numbers, one for each of the {len(images):,} images; "
-                f"theirs are {tuple(labels.shape)}, {labels.dtype}"
-            )
-        shape = "×".join(map(str, images.shape[1:]))
-        own = next(iter(self._values.values()))
-        try:
-            answer = self._trial.logits({}, images[:1].to(own))
-        except Exception as error:
-            reason = str(error).partition("\n")[0]
-            raise ValueError(f"the model cannot read an image of {shape}: {reason}") from error
-        if not isinstance(answer, Tensor) or answer.ndim != 2 or answer.shape[1] < 2:
-            got = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-            raise ValueError(
-                f"the model should answer N images with logits of shape (N, classes); to one image "
-                f"it answers {got}"
-            )
-        classes = answer.shape[1]
-        if int(labels.min()) < 0 or int(labels.max()) >= classes:
-            raise ValueError(
-                f"labels should lie between 0 and {classes - 1}, the model's {classes} classes; "
-                f"theirs reach from {int(labels.min())} to {int(labels.max())}"
-            )
-        return int(classes)
-
-    @traitlets.validate("technique")
-    def _check_technique(self, proposal: traitlets.Bunch) -> str:
-        if proposal.value not in OFFERED:
-            raise ValueError(
-                f"technique={proposal.value!r} is not offered; choose one of {', '.join(OFFERED)}"
-            )
-        return str(proposal.value)
-
     @traitlets.validate("amount")
     def _check_amount(self, proposal: traitlets.Bunch) -> float:
-        if not 0 <= proposal.value <= 1:
-            raise ValueError(
-                f"amount={proposal.value} should be a fraction of the weights, from 0.0 to 1.0"
-            )
-        return float(proposal.value)
-
-    @traitlets.validate("seed")
-    def _check_seed(self, proposal: traitlets.Bunch) -> int:
-        if not 0 <= proposal.value <= LARGEST_SEED:
-            raise ValueError(f"seed={proposal.value} should lie between 0 and {LARGEST_SEED}")
-        return int(proposal.value)
+        with self._refusing():
+            if not 0 <= proposal.value <= 1:
+                raise ValueError(
+                    f"amount={proposal.value} should be a fraction of the weights, from 0.0 to 1.0"
+                )
+            return float(proposal.value)
 
     @traitlets.validate("image")
     def _check_image(self, proposal: traitlets.Bunch) -> bytes:
@@ -414,66 +308,36 @@ class DigitPad(Panel):
         )
 
     def _figure(self) -> Figure:
-        figure = Figure(figsize=(8.4, 3.2), layout="constrained")
-        pad, *charts = figure.subplots(1, 3)
-        ink = np.frombuffer(self.image, "<f4").reshape(self.size)
-        pad.imshow(ink, cmap="gray_r", vmin=0, vmax=1)
-        pad.set_xticks([])
-        pad.set_yticks([])
-        pad.set_title("" if self.label is None else f"a real {self.label}", fontsize=11)
-        gone, before, total = self.counts
-        names = ["as it is" if before else "dense", f"{gone:,} of {total:,} pruned"]
-        for chart, name, answer in zip(charts, names, (self.dense, self.pruned), strict=True):
-            winner = _winner(answer)
-            colours = [plots.PRUNED_HATCH] * self.classes
-            if winner is not None:
-                colours[winner] = plots.RAMP[0]
-            chart.barh(range(self.classes), answer or [0.0] * self.classes, color=colours)
-            chart.set_xlim(0, 1)
-            chart.invert_yaxis()
-            if self.classes <= 20:
-                chart.set_yticks(range(self.classes))
-            chart.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
-            chart.spines[["top", "right"]].set_visible(False)
-            says = "" if winner is None else f"\nsays {winner}, {answer[winner]:.0%}"
-            chart.set_title(f"{name}{says}", fontsize=11)
-        return figure
+        return _picture(self)
+
+
+def _picture(panel: DigitPad) -> Figure:
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    pad, *charts = figure.subplots(1, 3)
+    ink = np.frombuffer(panel.image, "<f4").reshape(panel.size)
+    pad.imshow(ink, cmap="gray_r", vmin=0, vmax=1)
+    pad.set_xticks([])
+    pad.set_yticks([])
+    pad.set_title("" if panel.label is None else f"a real {panel.label}", fontsize=11)
+    gone, before, total = panel.counts
+    names = ["as it is" if before else "dense", f"{gone:,} of {total:,} pruned"]
+    for chart, name, answer in zip(charts, names, (panel.dense, panel.pruned), strict=True):
+        winner = _winner(answer)
+        colours = [plots.PRUNED_HATCH] * panel.classes
+        if winner is not None:
+            colours[winner] = plots.RAMP[0]
+        chart.barh(range(panel.classes), answer or [0.0] * panel.classes, color=colours)
+        chart.set_xlim(0, 1)
+        chart.invert_yaxis()
+        if panel.classes <= 20:
+            chart.set_yticks(range(panel.classes))
+        chart.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+        chart.spines[["top", "right"]].set_visible(False)
+        says = "" if winner is None else f"\nsays {winner}, {answer[winner]:.0%}"
+        chart.set_title(f"{name}{says}", fontsize=11)
+    return figure
 
 
 def _winner(answer: list[float]) -> int | None:
     """The likeliest class; the first of equals, as in torch's argmax."""
     return answer.index(max(answer)) if answer else None
-
-
-def _same(one: object, other: object) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        same_kind = one.dtype == other.dtype and one.device == other.device
-        return same_kind and torch.equal(one, other)
-    return one is other
-
-
-def _strokes(
-    ink: Tensor,
-) -> tuple[tuple[float, float], tuple[float, float, float, float]]:
-    """Measure how the images, (N, 1, H, W) from 0 to 1, are drawn.
-
-    Returns:
-        the pen: a stroke's width at half the ink, and the width of its soft edge, in pixels;
-        the frame: left, top, right and bottom of the median image's dark part.
-    """
-    ink = F.pad(ink.cpu(), (1, 1, 1, 1))  # so that what touches the border has an edge
-    dark = ink > 0.5
-    steps = [ink.diff(dim=dim)[dark.diff(dim=dim)] for dim in (2, 3)]
-    # A slanted contour crosses more pixel edges than it is long, in the mean 4/pi times as many,
-    # and rises the more slowly along each axis.
-    length = math.pi / 4 * sum(len(crossed) for crossed in steps)
-    slope = 4 / math.pi * float(torch.cat(steps).abs().mean())
-    width = 2 * float(dark.sum()) / length  # a stroke has two sides
-    edge = min(1.5 / slope, width)  # smoothstep's slope; its middle should still be all ink
-    drawn = dark[dark.any(3).any(2).view(-1), 0]
-    sides = []
-    for dim in (1, 2):  # columns, then rows
-        touched = drawn.any(dim).int()
-        sides.append((touched.argmax(1) - 1, touched.shape[1] - 1 - touched.flip(1).argmax(1)))
-    (left, right), (top, bottom) = (tuple(float(s.median()) for s in pair) for pair in sides)
-    return (width, edge), (left, top, right, bottom)

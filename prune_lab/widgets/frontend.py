@@ -8,29 +8,37 @@ from pathlib import Path
 STATIC = Path(__file__).parent / "static"
 STYLE = STATIC / "prune-lab.css"
 
-_IMPORT = re.compile(r'^import \{.*?\} from "\./(.+?)";\n', re.MULTILINE | re.DOTALL)
-_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+_IMPORT = re.compile(r'^import \{(.*?)\} from "\./(.+?)\.js";\n', re.MULTILINE | re.DOTALL)
+_EXPORT = re.compile(r"^export ((?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
+_FOR_READERS = re.compile(r"^ */\*\*.*?\*/\n", re.MULTILINE | re.DOTALL)
 
 
 def script(name: str) -> str:
     """Return ``static/<name>`` as one ES module, the parts that it imports put before it.
 
     anywidget loads a widget's script as text, from no address, so the script cannot import a
-    file beside it. Instead of a bundler: each part once, in the order of the imports.
+    file beside it. Instead of a bundler: each part once, in the order of the imports, and as a
+    function of its own, so that two parts may use the same name for their own things. What says
+    how a function is called stays behind: a notebook that is stored with its panels has them all.
 
-    >>> print(script("amount.js").splitlines()[0])
-    // How an amount becomes a count, in Python's own arithmetic: the picture must never show one
-    >>> "import " in script("mask_explorer.js")
-    False
+    >>> print(script("order.js").splitlines()[0])
+    // Entries and the positions at which they go: how many are pruned, and what an entry is called.
+    >>> re.search("^import ", script("mask_explorer.js"), re.MULTILINE) is None
+    True
     """
     parts: dict[str, str] = {}
 
-    def add(part: str) -> None:
-        if part not in parts:
-            source = (STATIC / part).read_text(encoding="utf-8")
-            for imported in _IMPORT.findall(source):
-                add(imported)
-            parts[part] = _EXPORT.sub("", _IMPORT.sub("", source))
+    def add(part: str) -> str:
+        """Add the parts that this one imports, and return it as it reads them."""
+        source = _FOR_READERS.sub("", (STATIC / f"{part}.js").read_text(encoding="utf-8"))
+        for _, imported in _IMPORT.findall(source):
+            if imported not in parts:
+                text = add(imported)
+                names = ", ".join(name for _, name in _EXPORT.findall(text))
+                body = _EXPORT.sub(r"\1", text)
+                made = f"(() => {{\n{body}return {{ {names} }};\n}})()"
+                parts[imported] = f"const {imported}_js = {made};"
+        return _IMPORT.sub(lambda found: f"const {{{found[1]}}} = {found[2]}_js;\n", source)
 
-    add(name)
-    return "\n".join(parts.values())
+    last = _EXPORT.sub(r"\1", add(name.removesuffix(".js")))
+    return "\n".join([*parts.values(), last])

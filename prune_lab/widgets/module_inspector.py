@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from prune_lab.inspection import HookEntry, ModuleReport, TensorEntry, describe, inspect_module
+from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.panel import Panel
 
@@ -38,6 +39,7 @@ class ModuleInspector(Panel):
     Args:
         model: any module.
         module: the one to choose first.
+        layout: of the panel, as every ipywidget takes it.
 
     Raises:
         TypeError: ``model`` is not an ``nn.Module``.
@@ -68,14 +70,14 @@ class ModuleInspector(Panel):
     ).tag(sync=True)
     since = traitlets.Unicode(help="what 'before' means, in words").tag(sync=True)
 
-    def __init__(self, model: nn.Module, module: str = "") -> None:
+    def __init__(self, model: nn.Module, module: str = "", *, layout: Layout = None) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, but got {type(model).__name__}")
         self._model = model
         self._modules = _modules(model)
         _check(module, self._modules)  # first of all: a panel half made would follow the cells
         self._before = self._now = inspect_module(model)
-        super().__init__()
+        super().__init__(layout)
         self.since = "when this panel was made"
         self._show()
         self.module = module

@@ -57,3 +57,18 @@ def access(path: str) -> str:
         return f".{path}"
     quoted = path.replace("\\", "\\\\").replace('"', '\\"')
     return f'.get_submodule("{quoted}")'
+
+
+def literal(value: object) -> str:
+    """Write a value as Python code; ``inf`` has no literal of its own.
+
+    >>> literal(2), literal(float("inf")), literal("weight")
+    ('2', 'float("inf")', '"weight"')
+    """
+    if value == float("inf"):
+        return 'float("inf")'
+    return (
+        '"{}"'.format(value.replace("\\", "\\\\").replace('"', '\\"'))
+        if isinstance(value, str)
+        else repr(value)
+    )

@@ -3,96 +3,140 @@
 from __future__ import annotations
 
 import io
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import ipywidgets
 import traitlets
-from IPython import get_ipython
 from matplotlib.figure import Figure
 
+from prune_lab.widgets import lifetime
 from prune_lab.widgets.background import Background
-from prune_lab.widgets.dialogue import Dialogue
+from prune_lab.widgets.dialogue import Dialogue, Layout
 from prune_lab.widgets.frontend import STYLE
-
-_shown: weakref.WeakSet[Panel] = weakref.WeakSet()  # in a front end; they may look at one model
 
 
 class Panel(Dialogue):
     """A widget that says its errors in its panel and is up to date after every cell.
 
-    It also is after every button of another panel, for both may show one model. It stops following
-    when it is closed, and pauses while no front end shows it: a cell that is run again leaves its
-    old panel behind, and that must cost nothing.
+    It also is after every button of another panel, for both may show one model. Only a panel that
+    a front end shows follows and works: a cell that is run again leaves its old panel behind, and
+    that must cost nothing. One that was never displayed goes when it is dropped.
 
     A subclass sets ``_esm = script("its.js")``, ``_controls`` and ``_buttons``, and writes
     ``refresh``, ``_figure`` and ``__repr__``.
+
+    Args:
+        layout: of the panel, as every ipywidget takes it.
     """
 
-    _css = STYLE
+    _css = STYLE.read_text(encoding="utf-8")  # of a path, anywidget would hold every panel for ever
 
     message = traitlets.Unicode(help="one sentence for the panel").tag(sync=True)
     failed = traitlets.Bool(help="whether the message says that something went wrong").tag(
         sync=True
     )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._shell = get_ipython()
-        # Where cells are followed: until a front end shows it. A cell that is run again and again
-        # leaves panels behind that nobody ever saw.
-        self._hidden = self._shell is not None
+    _closed = False
+    borrowed = False  # whether another widget may hold it by its name
+
+    def __init__(self, layout: Layout = None) -> None:
+        lifetime.clear()
+        self._background = Background()
         self._said = 0  # how often something was: the same failure may come twice
         self._views = 0
-        self._background = Background()
-        self.add_class("prune-lab")
-        self.on_msg(lambda _widget, content, buffers: self._hear(content, buffers))
-        if self._shell is not None:
-            self._shell.events.register("post_run_cell", self._after_cell)
+        self.own_layout = not isinstance(layout, ipywidgets.Layout)
+        super().__init__(layout)
 
     def refresh(self) -> None:
         """Look at the model again; after each executed cell this happens by itself."""
         raise NotImplementedError
 
+    # From the constructor to the end
+
+    def open(self) -> None:
+        """Open the comm; ipywidgets does so in the constructor."""
+        if self.comm is None:
+            if self.layout.comm is None:
+                self.layout.open()
+            super().open()
+        lifetime.hold_weakly(self)
+        self.borrowed = False
+
+    @property
+    def model_id(self) -> str:
+        """The name under which front ends know the panel; asking for it wakes one that sleeps.
+
+        Whoever asks may show the panel inside another widget: it does not sleep by itself then.
+        """
+        if self.comm is None and not self._closed:
+            self.open()
+        self.borrowed = True
+        return super().model_id
+
+    def sleep(self) -> None:
+        """Close the comm and stop the work; displayed anew, the panel wakes."""
+        self._background.cancel()
+        self._views = 0
+        lifetime.forget(self)
+        if self.comm is not None:
+            super().close()
+            self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets makes a closed one mute
+            if self.own_layout:  # another may serve other widgets
+                self.layout.close()
+
     def close(self) -> None:
         """Remove the panel, stop its work and stop following the cells."""
-        if self.comm is None:  # closed already, or its constructor refused the arguments
-            return
-        self._background.cancel()
-        _shown.discard(self)
-        if self._shell is not None:
-            self._shell.events.unregister("post_run_cell", self._after_cell)
-        super().close()
+        if not self._closed:
+            self._closed = True
+            self.sleep()
 
-    def _after_cell(self, result: object = None) -> None:
+    def __del__(self) -> None:
+        if "_views" in vars(self):  # or it was never made
+            self._background.cancel()
+            lifetime.bury(self)
+
+    @property
+    def _hidden(self) -> bool:
+        return self._views == 0
+
+    @property
+    def shown_elsewhere(self) -> bool:
+        """Whether there are more views than the one of the cell that displays the panel."""
+        return self._views > 1
+
+    def look_again(self) -> None:
+        """Look at the model again, if the panel is on a screen."""
         if not self._hidden:
             with self._in_the_panel():
                 self.refresh()
 
-    def _hear(self, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
+    def _handle_custom_msg(self, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
         """Take a question of the browser's; it also reports each view that comes and goes."""
+        super()._handle_custom_msg(content, buffers)
         asked = content.get("ask")
         if asked in ("shown", "hidden"):
             self._count_views(1 if asked == "shown" else -1)
         elif asked == "question":
             self._take_question(content, buffers or [])
             if content.get("press"):
-                for panel in list(_shown):
-                    if panel is not self:
-                        panel._after_cell()
+                lifetime.after_button(self)
 
     def _count_views(self, change: int) -> None:
+        was_hidden = self._hidden
         self._views = max(0, self._views + change)
-        was_hidden, self._hidden = self._hidden, self._views == 0
+        lifetime.seen(self, self._views)
         if self._hidden:
-            _shown.discard(self)
-            self._background.pause()
-        else:
-            _shown.add(self)
-            if was_hidden:
-                self._background.resume()
-                self._after_cell()
+            self._background.cancel()
+        elif was_hidden:
+            self.look_again()
+            self._go_to_work()
+
+    def _go_to_work(self) -> None:
+        """Begin what is to be done beside the kernel while the panel is on a screen."""
+
+    # What it says
 
     @contextmanager
     def _in_the_panel(self) -> Iterator[None]:
@@ -103,8 +147,22 @@ class Panel(Dialogue):
             if self.failed and self._said == before:  # what failed before now works
                 self._say("")
         except Exception as error:
-            sentence = str(error).partition("\n")[0] or type(error).__name__
-            self._say(sentence, failed=True)
+            self._say_error(error)
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """What is refused inside is said in the panel too: the one who set it may not hear of it.
+
+        A slider that is linked to a trait only writes its error into a log.
+        """
+        try:
+            yield
+        except Exception as error:
+            self._say_error(error)
+            raise
+
+    def _say_error(self, error: Exception) -> None:
+        self._say(str(error).partition("\n")[0] or type(error).__name__, failed=True)
 
     def _say(self, sentence: str, failed: bool = False) -> None:
         self._said += 1
@@ -118,9 +176,16 @@ class Panel(Dialogue):
     def _repr_mimebundle_(
         self, **kwargs: dict[Any, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        if self._closed:
+            return None
+        if self.comm is None:
+            self.open()
+        lifetime.displayed(self)
         with self._in_the_panel():
             self.refresh()
+        borrowed = self.borrowed
         shown = super()._repr_mimebundle_(**kwargs)
+        self.borrowed = borrowed  # this name was asked for by ourselves
         bundle, metadata = shown or ({}, {})
         picture = io.BytesIO()
         self._figure().savefig(picture, format="png", dpi=72, bbox_inches="tight")

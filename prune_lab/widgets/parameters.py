@@ -1,7 +1,9 @@
-"""A model's parameters under the names that they have unpruned."""
+"""A model's parameters under the names that they have unpruned, as code, and their changes."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from prune_lab import prune
 from prune_lab.inspection import hash_of
+from prune_lab.widgets.naming import access, callers_name, literal
 
 State = tuple[tuple[str, ...], ...]
 
@@ -20,8 +23,8 @@ class Place(NamedTuple):
     name: str
 
     @property
-    def values(self) -> Tensor:
-        """The values before any mask, detached.
+    def parameter(self) -> nn.Parameter:
+        """The Parameter that holds the values before any mask.
 
         Raises:
             AttributeError: the module has lost the parameter.
@@ -32,7 +35,16 @@ class Place(NamedTuple):
         if found is None:
             kind = type(self.module).__name__
             raise AttributeError(f"{kind} has lost its parameter '{self.name}'")
-        return found.detach()
+        return found
+
+    @property
+    def values(self) -> Tensor:
+        """The values before any mask, detached.
+
+        Raises:
+            AttributeError: the module has lost the parameter.
+        """
+        return self.parameter.detach()
 
     @property
     def mask(self) -> Tensor | None:
@@ -43,8 +55,8 @@ class Place(NamedTuple):
 def places_of(model: nn.Module) -> dict[str, Place]:
     """Return where each parameter is, by the name that ``model.named_parameters()`` gives unpruned.
 
-    A parameter that several modules share is listed once. Left out are those without values to
-    show: not initialised yet, on the meta device, empty, or complex.
+    A parameter that several modules share is listed once. Left out are those that cannot be shown
+    or pruned: not initialised yet, on the meta device, empty, complex, or of 8-bit floats.
 
     Args:
         model: any module, pruned or not.
@@ -69,10 +81,131 @@ def places_of(model: nn.Module) -> dict[str, Place]:
             if parameter is None or id(parameter) in seen:
                 continue
             seen.add(id(parameter))
-            unseen = is_lazy(parameter) or parameter.is_meta or parameter.is_complex()
-            if not unseen and parameter.numel():
+            if not _why_left_out(parameter) and parameter.numel():
                 places[f"{path}.{name}" if path else name] = Place(module, name)
     return places
+
+
+class Parameters:
+    """The parameters of a panel's model: where they are, how code calls them, whether they changed.
+
+    Attributes:
+        model: any module.
+        label: how the reader's code calls it.
+        places: where each parameter is, as of the last :meth:`look`.
+        seen: the model's state then.
+
+    Args:
+        model: any module.
+        label: found among the caller's variables if left out.
+
+    Raises:
+        TypeError: ``model`` is not an ``nn.Module``.
+
+    >>> layer = nn.Linear(2, 2)
+    >>> parameters = Parameters(layer)
+    >>> parameters.weights, parameters.in_code("weight"), parameters.changed()
+    (['weight'], 'layer', False)
+    >>> _ = layer.weight.data.add_(1)
+    >>> parameters.changed()
+    True
+    """
+
+    def __init__(self, model: nn.Module, label: str | None = None) -> None:
+        self.model = model
+        self.look()
+        self.label = label or callers_name(model) or type(model).__name__.lower()
+
+    def look(self) -> None:
+        """Take the model as it is now."""
+        self.places = places_of(self.model)
+        self.seen = state_of(self.model)
+
+    def changed(self) -> bool:
+        """Tell whether the model is another than at the last look."""
+        return state_of(self.model) != self.seen
+
+    def __getitem__(self, name: str) -> Place:
+        place = self.places.get(name)
+        if place is None:
+            raise AttributeError(f"{self.label} has lost its parameter '{name}'")
+        return place
+
+    @property
+    def weights(self) -> list[str]:
+        """The names of those with two or more dimensions, which techniques for models prune."""
+        return [
+            name
+            for name, place in self.places.items()
+            if place.values.dim() > 1 and place.values.is_floating_point()
+        ]
+
+    def check(self, name: str | None) -> None:
+        """Refuse a name that cannot be shown; None stands for any.
+
+        Raises:
+            AttributeError: there is none of that name, or none at all.
+            ValueError: there is, but it cannot be shown or pruned.
+        """
+        self.places = places_of(self.model)
+        if name in self.places or (name is None and self.places):
+            return
+        kind = type(self.model).__name__
+        for other, parameter in self.model.named_parameters():
+            reason = _why_left_out(parameter)
+            if reason and (name == other or not self.places):
+                raise ValueError(f"{other if name == other else kind} {reason}")
+        if not self.places:
+            raise AttributeError(f"{kind} has no parameters to prune")
+        raise AttributeError(
+            f"{kind} has no parameter {name!r}; it has {', '.join(map(repr, self.places))}"
+        )
+
+    def checked_weights(self) -> list[str]:
+        """Return the weights.
+
+        Raises:
+            ValueError: there are none, or none that can be pruned.
+        """
+        if weights := self.weights:
+            return weights
+        kind = type(self.model).__name__
+        for parameter in self.model.parameters():
+            if reason := _why_left_out(parameter):
+                raise ValueError(f"{kind} {reason}")
+        raise ValueError(f"{kind} has no weight with two or more dimensions to prune")
+
+    def in_code(self, name: str) -> str:
+        """Return how code calls the module that holds a parameter."""
+        return f"{self.label}{access(name.rpartition('.')[0])}"
+
+    def list_in_code(self, names: Sequence[str]) -> str:
+        """Return code that lists weights as the engine takes several of them."""
+        lasts = {name.rpartition(".")[2] for name in names}
+        if len(names) <= 8 and lasts == {"weight"}:
+            layers = ", ".join(map(self.in_code, names))
+            return f'weights = [(layer, "weight") for layer in [{layers}]]'
+        every = [p for p in self.model.parameters() if _why_left_out(p) or p.dim() > 1]
+        if len(every) > len(names):  # the loop below would find more than these
+            pairs = (f"    ({self.in_code(n)}, {literal(n.rpartition('.')[2])}),\n" for n in names)
+            return f"weights = [\n{''.join(pairs)}]"
+        return (
+            "weights = [\n"
+            f'    (layer, name.removesuffix("_orig")) for layer in {self.label}.modules()\n'
+            "    for name, value in layer.named_parameters(recurse=False) if value.dim() > 1\n"
+            "]"
+        )
+
+    def twins_in_code(self, names: Iterable[str]) -> str:
+        """Return the line that prunes tied parameters everywhere; "" where none is tied."""
+        wanted = {id(self[name].parameter) for name in names}
+        held = Counter(
+            id(parameter)
+            for module in self.model.modules()
+            for parameter in module._parameters.values()
+        )
+        tied = any(held[parameter] > 1 for parameter in wanted)
+        return f"prune.prune_twins({self.label})" if tied else ""
 
 
 def state_of(model: nn.Module) -> State:
@@ -110,6 +243,25 @@ def clean(model: nn.Module) -> nn.Module:
         if place.mask is not None:
             prune.remove(*place)
     return model
+
+
+def _why_left_out(parameter: Tensor) -> str:
+    """Say why a parameter can be neither shown nor pruned; "" where it can."""
+    if is_lazy(parameter):
+        return "has no values yet: run the module on an input first"
+    if parameter.is_meta:
+        return (
+            "is on the meta device, where there are no values: give it some first, with "
+            'to_empty(device="cpu") and load_state_dict'
+        )
+    if parameter.is_complex():
+        return "is complex: a picture of its entries needs real numbers"
+    if parameter.is_floating_point() and parameter.dtype.itemsize == 1:
+        return (
+            f"is of type {str(parameter.dtype).removeprefix('torch.')}, which torch can neither "
+            "rank nor mask: prune first, then convert"
+        )
+    return ""
 
 
 def _unpruned(module: nn.Module, key: str) -> str:

@@ -39,7 +39,8 @@ def save_page(widget: Panel, path: str | os.PathLike[str]) -> Path:
 
     What the browser works out itself goes on working: sliders, pictures, hover, code. What needs
     Python (another layer, Apply, the accuracy) says that there is none. The page loads nothing,
-    also from no CDN, which ``ipywidgets.embed`` and nbconvert need.
+    also from no CDN, which ``ipywidgets.embed`` and nbconvert need. A curve that the page should
+    show is to be measured before, with ``widget.measure()``.
 
     Args:
         widget: one of this package's widgets.

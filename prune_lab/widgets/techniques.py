@@ -1,208 +1,299 @@
-"""The engine's techniques as the widgets offer them: a label, a ranking, the call that prunes.
+"""The techniques, as all panels offer them: each is an object that does what depends on it.
 
-A widget ranks once, and has the mask for every amount: ``order >= count``.
+A new one is a class here, under :func:`offered`: it is in the menu of every panel that can show
+it.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.utils import prune as torch_prune
 
 from prune_lab import prune
+from prune_lab.prune.amounts import count
+from prune_lab.widgets.naming import literal
+from prune_lab.widgets.parameters import Parameters, Place
+from prune_lab.widgets.technique import STEPS, Call, Calls, Code, Ranking, Settings, Technique
 
-STEPS = 100  # of the amount, where a technique that does not rank is asked for its masks
+LISTED = 500  # entries; a mask by hand that prunes more is not written out in the code
 
-
-@dataclass(frozen=True)
-class Technique:
-    """One way to prune.
-
-    Attributes:
-        label: what the menu says.
-        method: makes the method that ranks or masks, from the options.
-        options: the keywords it takes beside the amount: ``n`` (a norm), ``dim``, ``m``.
-        random: whether the seed matters.
-        units: what goes at once, in the plural.
-        ways: how the amount may be given: ``"fraction"``, ``"count"``, both, or neither.
-        needs: how many dimensions the parameter must have at least.
-        whole_model: whether all weights of the model are ranked together.
-    """
-
-    label: str
-    method: Callable[..., prune.BasePruningMethod]
-    options: tuple[str, ...] = ()
-    random: bool = False
-    units: str = "entries"
-    ways: tuple[str, ...] = ("fraction", "count")
-    needs: int = 0
-    whole_model: bool = False
+TECHNIQUES: dict[str, Technique] = {}
+T = TypeVar("T", bound=type[Technique])
 
 
-TECHNIQUES = {
-    "l1_unstructured": Technique("L1 unstructured", lambda: prune.L1Unstructured(0)),
-    "random_unstructured": Technique(
-        "random unstructured", lambda: prune.RandomUnstructured(0), random=True
-    ),
-    "ln_structured": Technique(
-        "Ln structured",
-        lambda n, dim: prune.LnStructured(0, n=n, dim=dim),
-        ("n", "dim"),
-        units="channels",
-        needs=2,
-    ),
-    "random_structured": Technique(
-        "random structured",
-        lambda dim: prune.RandomStructured(0, dim=dim),
-        ("dim",),
-        random=True,
-        units="channels",
-        needs=2,
-    ),
-    "n_m": Technique(
-        "N:M semi-structured",
-        lambda m: prune.NM(m, m),
-        ("m",),
-        units="of each group",
-        ways=("count",),
-        needs=2,
-    ),
-    "global_unstructured": Technique(
-        "L1, global over the model",
-        lambda: prune.L1Unstructured(0),
-        units="entries of all weights",
-        whole_model=True,
-    ),
-}
+def offered(technique: T) -> T:
+    """Put a technique into the menus of all panels that can show it."""
+    TECHNIQUES[technique.value] = technique()
+    return technique
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """When each entry goes, for every parameter that the technique looks at.
+class ByFunction(Technique):
+    """A technique that is called through a function of the engine's: ``value`` is its name."""
 
-    Attributes:
-        orders: by parameter name, int64 of the parameter's shape: 0 goes first, -1 is gone.
-        units: how many steps there are, so that at ``count == units`` all that can go is gone.
-    """
+    keyword = "amount"
 
-    orders: dict[str, Tensor]
-    units: int
+    def _prune(self, place: Place, settings: Settings, number: int | float) -> None:
+        getattr(prune, self.value)(*place, **{self.keyword: number}, **settings.options)
 
-    def masks(self, count: int) -> dict[str, Tensor]:
-        """Return the masks with the first ``count`` units gone: bool, True where kept."""
-        return {name: order >= count for name, order in self.orders.items()}
+    def _code(self, module: str, name: str, settings: Settings) -> tuple[str, str]:
+        options = "".join(f", {key}={literal(value)}" for key, value in settings.options.items())
+        return f"prune.{self.value}({module}, name={name}, {self.keyword}=", f"{options})"
 
 
-def rank(
-    technique: Technique,
-    values: Mapping[str, Tensor],
-    masks: Mapping[str, Tensor | None],
-    options: Mapping[str, Any],
-    seed: int,
-) -> Ranking:
-    """Rank the entries of one parameter, or of several together if the technique is global.
+class _Entries(ByFunction):
+    """Entries go one by one."""
 
-    The caller's random state is left alone.
+    def runs(
+        self, values: Tensor, mask: Tensor | None, settings: Settings
+    ) -> list[tuple[int, int]]:
+        """Count the entries that are left: nothing needs to be ranked."""
+        return [(values.numel() if mask is None else int((mask != 0).sum()), 1)]
 
-    Args:
-        technique: how.
-        values: by parameter name, unpruned; more than one only for a global technique.
-        masks: by parameter name, what is pruned already; None: nothing.
-        options: what the technique takes beside the amount.
-        seed: what ``torch.manual_seed`` is given.
 
-    Raises:
-        ValueError: the technique does not fit the tensor, or its masks are not nested.
+@offered
+class L1Unstructured(_Entries):
+    """The smallest magnitudes go."""
 
-    >>> values = {"a": torch.tensor([3.0, 1.0]), "b": torch.tensor([2.0])}
-    >>> found = rank(TECHNIQUES["global_unstructured"], values, {}, {}, seed=0)
-    >>> found.orders["a"].tolist(), found.orders["b"].tolist(), found.units
-    ([2, 0], [1], 3)
-    """
-    # A pruned entry has no say: neither in a channel's norm nor in the group's order.
-    scores = {
-        name: tensor if (mask := masks.get(name)) is None else tensor.where(mask != 0, 0)
-        for name, tensor in values.items()
-    }
-    method = technique.method(**options)
-    # Where nothing is drawn, not even for a moment: a cell may be drawing in another thread.
-    with torch.random.fork_rng(devices=[], enabled=technique.random):
-        if technique.random:
-            torch.manual_seed(seed)
-        if technique.whole_model:
-            return _ranked_together(method, scores, masks)
+    value, label = "l1_unstructured", "L1 unstructured"
+    by_size = True
+
+    def method(self, **options: Any) -> Any:
+        """Rank by magnitude."""
+        return prune.L1Unstructured(0)
+
+
+@offered
+class RandomUnstructured(_Entries):
+    """Any entries go."""
+
+    value, label = "random_unstructured", "random unstructured"
+    random = True
+
+    def method(self, **options: Any) -> Any:
+        """Draw a number for each entry."""
+        return prune.RandomUnstructured(0)
+
+
+class _Channels(ByFunction):
+    """Whole channels go."""
+
+    units = "channels"
+    needs = 2
+
+    def runs(
+        self, values: Tensor, mask: Tensor | None, settings: Settings
+    ) -> list[tuple[int, int]]:
+        """Return the channels' sizes; they differ where entries are gone already."""
+        if mask is not None:
+            return super().runs(values, mask, settings)
+        channels = values.shape[settings.options["dim"]]
+        return [(channels, values.numel() // channels)]
+
+
+@offered
+class LnStructured(_Channels):
+    """The channels of the smallest norm go."""
+
+    value, label = "ln_structured", "Ln structured"
+    options: Mapping[str, Any] = {"n": 2, "dim": 0}
+
+    def method(self, **options: Any) -> Any:
+        """Rank by norm."""
+        return prune.LnStructured(0, **options)
+
+
+@offered
+class RandomStructured(_Channels):
+    """Any channels go."""
+
+    value, label = "random_structured", "random structured"
+    options: Mapping[str, Any] = {"dim": 0}
+    random = True
+
+    def method(self, **options: Any) -> Any:
+        """Draw a number for each channel."""
+        return prune.RandomStructured(0, **options)
+
+
+@offered
+class NM(ByFunction):
+    """So many of every ``m`` neighbours go, the smallest; the code says how many stay."""
+
+    value, label = "n_m", "N:M semi-structured"
+    options: Mapping[str, Any] = {"m": 4}
+    units = "of each group"
+    ways = ("count",)
+    needs = 2
+    asks = "of each {m} go"
+    keeps = True
+    keyword = "n"
+
+    def fits(self, name: str, parameters: Parameters) -> bool:
+        """Tell whether there are groups."""
+        return bool(group_sizes(parameters[name].values))
+
+    def method(self, **options: Any) -> Any:
+        """Rank within each group."""
+        return prune.NM(options["m"], options["m"])
+
+    def fitted(self, amount: int | float, units: int, before: int, anew: bool) -> int | float:
+        """Begin with the pattern that N:M is known for, 2:4."""
+        if anew or not isinstance(amount, int):
+            return units // 2
+        return min(amount, units)
+
+    def checked(self, amount: int | float, units: int) -> int | float:
+        """Take a count alone."""
+        prune._validate_pruning_amount_init(amount)
+        if not hasattr(amount, "__index__"):
+            raise ValueError(f"amount={amount} should be an int: how many of each group go")
+        return count(amount, units)
+
+
+@offered
+class GlobalUnstructured(Technique):
+    """The smallest magnitudes of all weights go."""
+
+    value, label = "global_unstructured", "L1, global over the model"
+    units = "entries of all weights"
+    whole_model = True
+    by_size = True
+
+    def fits(self, name: str, parameters: Parameters) -> bool:
+        """Tell whether there are several weights, and this is one of them."""
+        weights = parameters.weights
+        return name in weights and len(weights) > 1
+
+    def looks_at(self, name: str, parameters: Parameters) -> list[str]:
+        """Rank all weights."""
+        return parameters.weights
+
+    def _rank(
+        self,
+        scores: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor | None],
+        settings: Settings,
+    ) -> Ranking:
+        present = [
+            torch.ones_like(score) if (mask := masks.get(name)) is None else mask
+            for name, score in scores.items()
+        ]
+        order = prune.pruning_order(
+            prune.L1Unstructured(0),
+            torch.cat([score.reshape(-1) for score in scores.values()]),
+            default_mask=torch.cat([mask.reshape(-1) for mask in present]),
+        )
+        parts = order.split([score.numel() for score in scores.values()])
+        orders = {
+            name: part.view(score.shape)
+            for (name, score), part in zip(scores.items(), parts, strict=True)
+        }
+        return Ranking(orders, int(order.max()) + 1)
+
+    def calls(
+        self,
+        parameters: Parameters,
+        names: Sequence[str],
+        settings: Settings,
+        amount: int | float,
+        ranking: Ranking,
+    ) -> Calls:
+        """Return one call for all; for one of them alone its share of the mask is set."""
+        places = [parameters[name] for name in names]
+        masks = ranking.masks(self.count(amount, ranking.units))
+        each: dict[str, Call] = {
+            name: partial(prune.custom_from_mask, *parameters[name], mask)
+            for name, mask in masks.items()
+        }
+        return Calls(
+            each, lambda: prune.global_unstructured(places, prune.L1Unstructured, amount=amount)
+        )
+
+    def code(self, parameters: Parameters, names: Sequence[str], settings: Settings) -> Code:
+        """Return a line that lists the weights, and the call."""
+        before = "prune.global_unstructured(weights, prune.L1Unstructured, amount="
+        listed = parameters.list_in_code(names)
+        return Code(f"{listed}\n{before}", ")")
+
+
+@offered
+class ByHand(Technique):
+    """What the reader has painted goes: ``order`` is 0 where pruned, 1 where kept."""
+
+    value, label = "custom_from_mask", "by hand"
+    ways = ()
+    by_hand = True
+
+    def _rank(
+        self,
+        scores: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor | None],
+        settings: Settings,
+    ) -> Ranking:
         ((name, score),) = scores.items()
-        if _ranks(type(method)):
-            order = prune.pruning_order(method, score, default_mask=masks.get(name))
-            return Ranking({name: order}, int(order.max()) + 1 if order.numel() else 0)
-        steps = STEPS if "fraction" in technique.ways else 1
-        order = _asked(technique.method, score, masks.get(name), steps, seed)
-        return Ranking({name: order}, steps)
+        order = torch.ones(score.shape, dtype=torch.int64, device=score.device)
+        if settings.painted is not None and settings.painted.shape == score.shape:
+            order = settings.painted.to(order)
+        before = masks.get(name)
+        return Ranking({name: order if before is None else order.masked_fill(before == 0, -1)}, 1)
+
+    def calls(
+        self,
+        parameters: Parameters,
+        names: Sequence[str],
+        settings: Settings,
+        amount: int | float,
+        ranking: Ranking,
+    ) -> Calls:
+        """Set the mask."""
+        (name,) = names
+        place = parameters[name]
+        mask = ranking.masks(1)[name].to(place.values)
+        return Calls({name: lambda: prune.custom_from_mask(*place, mask)})
+
+    def code(self, parameters: Parameters, names: Sequence[str], settings: Settings) -> Code:
+        """Return the code around the list of pruned entries."""
+        (name,) = names
+        shape = ", ".join(map(str, parameters[name].values.shape))
+        call = self._call_in_code(parameters, name)
+        return Code(f"mask = torch.ones({shape})\nmask.view(-1)[", f"] = 0\n{call}mask)")
+
+    def code_without_list(self, parameters: Parameters, name: str) -> str:
+        """Return the code for a mask with too many pruned entries to list them."""
+        return (
+            "# explorer = MaskExplorer(...): its mask has too many entries to list them here\n"
+            f"{self._call_in_code(parameters, name)}explorer.mask)"
+        )
+
+    def line(
+        self,
+        parameters: Parameters,
+        names: Sequence[str],
+        settings: Settings,
+        amount: int | float,
+        ranking: Ranking,
+    ) -> str:
+        """List the pruned entries, unless there are too many."""
+        (name,) = names
+        pruned = (ranking.orders[name] == 0).flatten().nonzero().flatten().tolist()
+        if len(pruned) > LISTED:
+            return self.code_without_list(parameters, name)
+        before, after = self.code(parameters, names, settings)
+        return f"{before}{pruned}{after}"
+
+    def _call_in_code(self, parameters: Parameters, name: str) -> str:
+        module, last = parameters.in_code(name), literal(parameters[name].name)
+        return f"prune.custom_from_mask({module}, name={last}, mask="
 
 
-def _ranks(method: Any) -> bool:
-    """Tell whether the method's ``order`` says all: a subclass may mask in a way of its own."""
-    return hasattr(method, "order") and method.compute_mask.__module__.startswith(prune.__name__)
-
-
-def _ranked_together(
-    method: prune.BasePruningMethod,
-    scores: Mapping[str, Tensor],
-    masks: Mapping[str, Tensor | None],
-) -> Ranking:
-    present = [
-        torch.ones_like(score) if (mask := masks.get(name)) is None else mask
-        for name, score in scores.items()
-    ]
-    order = prune.pruning_order(
-        method,
-        torch.cat([score.reshape(-1) for score in scores.values()]),
-        default_mask=torch.cat([mask.reshape(-1) for mask in present]),
-    )
-    parts = order.split([score.numel() for score in scores.values()])
-    orders = {
-        name: part.view(score.shape)
-        for (name, score), part in zip(scores.items(), parts, strict=True)
-    }
-    return Ranking(orders, int(order.max()) + 1)
-
-
-def _asked(
-    make: Callable[..., prune.BasePruningMethod],
-    scores: Tensor,
-    mask: Tensor | None,
-    steps: int,
-    seed: int,
-) -> Tensor:
-    """Find when each entry goes by asking a method that does not rank for its masks.
-
-    Raises:
-        ValueError: an entry that was pruned comes back for a larger amount.
-    """
-    before = torch.ones_like(scores) if mask is None else mask
-    order = torch.where(before == 0, -1, steps)
-    for step in range(steps):
-        method = make() if steps == 1 else make((step + 1) / steps)
-        method._tensor_name = "weight"
-        asked = method if mask is None else prune.PruningContainer(method)
-        torch.manual_seed(seed)
-        kept = asked.compute_mask(scores, default_mask=before.clone()) != 0
-        if bool((kept & (order < step)).any()):
-            raise ValueError(
-                f"{type(method).__name__} keeps at amount={(step + 1) / steps} what it prunes at a "
-                "smaller amount; a slider can only show masks that are nested"
-            )
-        order[~kept & (order == steps)] = step
-    return order
-
-
-def own(method: type[prune.BasePruningMethod]) -> Technique:
-    """Offer a reader's own subclass of ``BasePruningMethod``, the engine's or torch's.
+class Own(Technique):
+    """A reader's own subclass of ``BasePruningMethod``, the engine's or torch's.
 
     It may take an ``amount`` or nothing at all.
 
@@ -215,37 +306,86 @@ def own(method: type[prune.BasePruningMethod]) -> Technique:
     ...         mask = default_mask.clone()
     ...         mask.view(-1)[::2] = 0
     ...         return mask
-    >>> rank(own(EverySecond), {"w": torch.ones(4)}, {}, {}, seed=0).orders["w"].tolist()
+    >>> Own(EverySecond).rank({"w": torch.ones(4)}, {}).orders["w"].tolist()
     [0, 1, 0, 1]
     """
-    if not (isinstance(method, type) and issubclass(method, torch_prune.BasePruningMethod)):
-        raise TypeError(f"technique should be a name or a BasePruningMethod, not {method!r}")
-    make: Any = method  # its constructor is the reader's own
-    needed = [
-        parameter.name
-        for parameter in inspect.signature(make).parameters.values()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
-    takes_amount = "amount" in inspect.signature(make).parameters
-    if set(needed) - {"amount"}:
-        raise TypeError(f"{method.__name__} needs {', '.join(needed)}; a slider can give an amount")
-    if not takes_amount:
-        return Technique(method.__name__, method, random=True, ways=())
-    ways = ("fraction", "count") if _ranks(method) else ("fraction",)
-    return Technique(method.__name__, lambda amount=0: make(amount=amount), random=True, ways=ways)
+
+    random = True
+
+    def __init__(self, method: type[prune.BasePruningMethod]) -> None:
+        if not (isinstance(method, type) and issubclass(method, torch_prune.BasePruningMethod)):
+            raise TypeError(f"technique should be a name or a BasePruningMethod, not {method!r}")
+        self._make: Any = method  # its constructor is the reader's own
+        takes = inspect.signature(self._make).parameters
+        needed = {
+            parameter.name
+            for parameter in takes.values()
+            if parameter.default is parameter.empty
+            and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        }
+        if needed - {"amount"}:
+            raise TypeError(
+                f"{method.__name__} needs {', '.join(n for n in takes if n in needed)}; "
+                "a slider can give an amount"
+            )
+        self.value = self.label = method.__name__
+        self._ranks = _ranks(method)
+        if "amount" not in takes:
+            self.ways = ()
+        elif not self._ranks:
+            self.ways, self.units = ("fraction",), "steps"
+
+    def _rank(
+        self,
+        scores: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor | None],
+        settings: Settings,
+    ) -> Ranking:
+        if self._ranks:
+            return super()._rank(scores, masks, settings)
+        ((name, score),) = scores.items()
+        steps = STEPS if self.ways else 1
+        return Ranking({name: self._asked(score, masks.get(name), steps, settings.seed)}, steps)
+
+    def method(self, **options: Any) -> Any:
+        """Make the reader's method."""
+        return self._make(**({"amount": options.get("amount", 0)} if self.ways else {}))
+
+    def _asked(self, scores: Tensor, mask: Tensor | None, steps: int, seed: int) -> Tensor:
+        """Find when each entry goes by asking a method that does not rank for its masks.
+
+        Raises:
+            ValueError: an entry that was pruned comes back for a larger amount.
+        """
+        before = torch.ones_like(scores) if mask is None else mask
+        order = torch.where(before == 0, -1, steps)
+        for step in range(steps):
+            method = self.method(amount=(step + 1) / steps)
+            method._tensor_name = "weight"
+            asked = method if mask is None else prune.PruningContainer(method)
+            torch.manual_seed(seed)
+            kept = asked.compute_mask(scores, default_mask=before.clone()) != 0
+            if bool((kept & (order < step)).any()):
+                raise ValueError(
+                    f"{self.value} keeps at amount={(step + 1) / steps} what it prunes at a "
+                    "smaller amount; a slider can only show masks that are nested"
+                )
+            order[~kept & (order == steps)] = step
+        return order
+
+    def _prune(self, place: Place, settings: Settings, number: int | float) -> None:
+        self._make.apply(*place, **({"amount": number} if self.ways else {}))
+
+    def _code(self, module: str, name: str, settings: Settings) -> tuple[str, str]:
+        return f"{self.value}.apply({module}, {name}{', amount=' if self.ways else ''}", ")"
 
 
-def literal(value: object) -> str:
-    """Write a value as Python code; ``inf`` has no literal of its own.
+def _ranks(method: Any) -> bool:
+    """Tell whether the method's ``order`` says all: a subclass may mask in a way of its own."""
+    return hasattr(method, "order") and method.compute_mask.__module__.startswith(prune.__name__)
 
-    >>> literal(2), literal(float("inf")), literal("weight")
-    ('2', 'float("inf")', '"weight"')
-    """
-    if value == float("inf"):
-        return 'float("inf")'
-    return (
-        '"{}"'.format(value.replace("\\", "\\\\").replace('"', '\\"'))
-        if isinstance(value, str)
-        else repr(value)
-    )
+
+def group_sizes(values: Tensor) -> list[int]:
+    """Return the sizes of N:M's groups that divide the input dimension."""
+    sizes = (2, 4, 8, 16)
+    return [size for size in sizes if values.dim() > 1 and values.shape[1] % size == 0]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from prune_lab.training import evaluate
 from prune_lab.widgets.parameters import clean
@@ -34,13 +36,9 @@ class Trial:
     """
 
     def __init__(self, model: nn.Module, data: Sequence[Tensor]) -> None:
-        pair = data[-2:] if isinstance(data, Sequence) else ()
-        if len(pair) < 2 or not all(isinstance(part, Tensor) for part in pair):
-            raise TypeError(
-                "data should be what load_digits() returns, or a pair of tensors: images and labels"
-            )
-        self.images, self.labels = pair
-        self._model = clean(copy.deepcopy(model)).eval()
+        self.images, self.labels = images_and_labels(data)
+        with _Copying():
+            self._model = clean(copy.deepcopy(model)).eval()
         self._in_use = threading.Lock()  # work that was stopped may still be in its last step
 
     def accuracy(self, values: Mapping[str, Tensor]) -> float:
@@ -50,13 +48,19 @@ class Trial:
             values: by unpruned parameter name, such as ``"conv1.weight"``; the shape of each.
         """
         with self._with(values) as model:
-            return evaluate(model, self.images, self.labels)
+            return evaluate(model, self._as_read(self.images), self.labels)
 
     def logits(self, values: Mapping[str, Tensor], images: Tensor) -> Tensor:
         """Return what the model answers to ``images`` with these values in place of its own."""
         with self._with(values) as model, torch.no_grad():
-            answer: Tensor = model(images)
+            parameter = next(model.parameters())
+            answer: Tensor = model(self._as_read(images).to(parameter.device))
             return answer
+
+    def _as_read(self, images: Tensor) -> Tensor:
+        """Return the images in the model's type: bfloat16 layers refuse float32."""
+        kinds = {p.dtype for p in self._model.parameters() if p.is_floating_point()}
+        return images.to(kinds.pop()) if len(kinds) == 1 and images.is_floating_point() else images
 
     @contextmanager
     def _with(self, values: Mapping[str, Tensor]) -> Iterator[nn.Module]:
@@ -70,3 +74,36 @@ class Trial:
             finally:
                 for name, tensor in own.items():
                     parameters[name].data = tensor
+
+
+class _Copying(TorchFunctionMode):
+    """Has ``deepcopy`` copy the values of a tensor that was computed, which torch refuses.
+
+    torch's own engine leaves such a weight behind when it prunes, until the next forward pass.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func is Tensor.__deepcopy__ and not args[0].is_leaf:
+            return args[0].detach().clone()
+        return func(*args, **(kwargs or {}))
+
+
+def images_and_labels(data: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the last two parts of the data.
+
+    Raises:
+        TypeError: ``data`` does not end in two tensors.
+    """
+    pair = data[-2:] if isinstance(data, Sequence) else ()
+    if len(pair) < 2 or not all(isinstance(part, Tensor) for part in pair):
+        raise TypeError(
+            "data should be what load_digits() returns, or a pair of tensors: images and labels"
+        )
+    images, labels = pair
+    return images, labels

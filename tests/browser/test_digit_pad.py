@@ -37,7 +37,7 @@ class Pad(Notebook):
         # A name of its own: a notebook that is opened again finds the kernel of the last time.
         name = write(jupyter_lab.folder, f"pad-{secrets.token_hex(4)}.ipynb", CELL)
         super().__init__(page, jupyter_lab.address(name), "Digit pad")
-        self.canvas = self.panel.locator("canvas")
+        self.canvas = self.panel.locator("canvas.prune-lab-pad")
         self.amount = self.panel.get_by_role("slider", name="amount")
         self.words = self.panel.locator(".prune-lab-said")
         self.caption = self.panel.locator(".prune-lab-padding .prune-lab-note")
@@ -56,7 +56,8 @@ class Pad(Notebook):
 
     def chart(self, number):
         """What a chart says of itself: in words, and each bar's text and length."""
-        chart = self.panel.get_by_role("img").nth(number)
+        rows = self.page.locator(".prune-lab-digit-row")
+        chart = self.panel.get_by_role("img").filter(has=rows).nth(number)
         return chart.evaluate("""(chart) => [
             chart.getAttribute("aria-label"),
             [...chart.querySelectorAll(".prune-lab-digit-row")].map((row) => [

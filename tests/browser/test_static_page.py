@@ -60,7 +60,7 @@ class OwnPage(Explorer):
 def explorer(page, open_page, model):
     # Measured before the page is saved, so that its curve is in it.
     widget = MaskExplorer(model, data=load_digits(), label="model")
-    widget._background.wait()
+    widget.measure()
     open_page(widget)
     return OwnPage(page)
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from sklearn import datasets
 
-from prune_lab import data
 from prune_lab.data import load_digits, load_mnist
 
 
@@ -116,7 +115,7 @@ def mnist_like() -> SimpleNamespace:
 
 
 def download(monkeypatch: pytest.MonkeyPatch, found: SimpleNamespace) -> None:
-    monkeypatch.setattr(data.datasets, "fetch_openml", lambda *_args, **_kwargs: found)
+    monkeypatch.setattr(datasets, "fetch_openml", lambda *_args, **_kwargs: found)
 
 
 def test_mnist_gets_its_border_and_the_official_split(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ def test_the_code_of_a_page_runs(page):
     for block in code:
         exec(compile(block, page, "exec"), namespace)
     explorer = namespace["explorer"]
-    explorer._background.wait()
+    explorer.measure()
     shares, accuracies = zip(*explorer.curve, strict=True)
     assert len(shares) == 21 and accuracies[0] > 0.8 > 0.3 > accuracies[-1]
     assert repr(explorer).startswith("MaskExplorer(layer='0', technique='l1_unstructured'")

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from prune_lab.course.guesses import GuessError, Guesses, keeping
 from prune_lab.course.guesses.panels import GuessPanel
 from prune_lab.course.guesses.questions import COLUMNS, Axis, Curve, Number
-from tests.widgets.browser_side import asked
+from tests.widgets.browser_side import asked, shown
 from tutorial import build
 
 LAYERS = ["conv1", "conv2", "fc1"]
@@ -512,7 +512,7 @@ def test_where_nothing_can_be_stored_the_guess_holds_and_the_panel_says_so(
     panel = ask_all(guesses)[0]
     asked(panel, {"guess": 75})
     assert panel.failed and "cannot be stored" in panel.message and "\n" not in panel.message
-    panel._after_cell()
+    shown(panel).look_again()  # as after a cell
     assert panel.failed  # it is still so
     assert guesses.reveal("twice", 112).guess == 75
     assert folder.read_text() == "my own file"

@@ -2,12 +2,31 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countFor, countOf, fractionOf, ordinal, pythonFloat, roundHalfEven } from "../../prune_lab/widgets/static/amount.js";
+import {
+  countFor,
+  countOf,
+  fractionOf,
+  ordinal,
+  pythonFloat,
+  roundHalfEven,
+} from "../../prune_lab/widgets/static/amount.js";
 
 test("a tie is rounded to the even neighbour, as Python's round() does", () => {
   const table = [
-    [0, 0], [0.49, 0], [0.5, 0], [0.51, 1], [1.5, 2], [2.5, 2], [3.5, 4], [4.5, 4], [99.5, 100],
-    [100.5, 100], [0.49999999999999994, 0], [0.1 + 0.2, 0], [7, 7], [2 ** 40 + 0.5, 2 ** 40],
+    [0, 0],
+    [0.49, 0],
+    [0.5, 0],
+    [0.51, 1],
+    [1.5, 2],
+    [2.5, 2],
+    [3.5, 4],
+    [4.5, 4],
+    [99.5, 100],
+    [100.5, 100],
+    [0.49999999999999994, 0],
+    [0.1 + 0.2, 0],
+    [7, 7],
+    [2 ** 40 + 0.5, 2 ** 40],
     [2 ** 40 + 1.5, 2 ** 40 + 2],
   ];
   for (const [x, rounded] of table) assert.equal(roundHalfEven(x), rounded, `round(${x})`);
@@ -16,8 +35,15 @@ test("a tie is rounded to the even neighbour, as Python's round() does", () => {
 test("the product is rounded as the float that it is", () => {
   // Python: round(0.145 * 100) == 14 and round(0.285 * 100) == 28: the products are just below.
   const table = [
-    [0.3, 150, 45], [0.145, 100, 14], [0.285, 100, 28], [0.5, 5, 2], [0.5, 7, 4], [0.29, 50, 14],
-    [1, 61470, 61470], [0, 61470, 0], [0.5, 0, 0],
+    [0.3, 150, 45],
+    [0.145, 100, 14],
+    [0.285, 100, 28],
+    [0.5, 5, 2],
+    [0.5, 7, 4],
+    [0.29, 50, 14],
+    [1, 61470, 61470],
+    [0, 61470, 0],
+    [0.5, 0, 0],
   ];
   for (const [fraction, units, count] of table) {
     assert.equal(countOf(fraction, units), count, `round(${fraction} * ${units})`);
@@ -44,7 +70,13 @@ test("it is the shortest such fraction", () => {
 });
 
 test("a fraction is written so that Python reads a float, and the same one", () => {
-  const table = [[0, "0.0"], [1, "1.0"], [0.3, "0.3"], [0.29, "0.29"], [1 / 3, "0.3333333333333333"]];
+  const table = [
+    [0, "0.0"],
+    [1, "1.0"],
+    [0.3, "0.3"],
+    [0.29, "0.29"],
+    [1 / 3, "0.3333333333333333"],
+  ];
   for (const [fraction, text] of table) assert.equal(pythonFloat(fraction), text);
   for (let count = 0; count <= 997; count += 1) {
     const text = pythonFloat(count / 997);
@@ -55,8 +87,19 @@ test("a fraction is written so that Python reads a float, and the same one", () 
 
 test("ordinals", () => {
   const table = [
-    [1, "1st"], [2, "2nd"], [3, "3rd"], [4, "4th"], [10, "10th"], [11, "11th"], [12, "12th"],
-    [13, "13th"], [21, "21st"], [101, "101st"], [111, "111th"], [112, "112th"], [1002, "1,002nd"],
+    [1, "1st"],
+    [2, "2nd"],
+    [3, "3rd"],
+    [4, "4th"],
+    [10, "10th"],
+    [11, "11th"],
+    [12, "12th"],
+    [13, "13th"],
+    [21, "21st"],
+    [101, "101st"],
+    [111, "111th"],
+    [112, "112th"],
+    [1002, "1,002nd"],
     [48_013, "48,013th"],
   ];
   for (const [n, text] of table) assert.equal(ordinal(n), text);

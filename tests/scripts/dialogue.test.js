@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Dialogue } from "../../prune_lab/widgets/static/dialogue.js";
+import { AMOUNT_BOX } from "../../prune_lab/widgets/static/amount.js";
+import { Dialogue, panel } from "../../prune_lab/widgets/static/dialogue.js";
 import { Model } from "../../prune_lab/widgets/static/page.js";
 import { randomNumbers } from "./random.js";
 
@@ -22,7 +23,9 @@ function host(controls) {
       const sent = toPython.shift();
       if (!sent) return;
       const { from, number, choices, press, bytes } = sent.content;
-      bytes.forEach((name, i) => { choices[name] = sent.buffers[i]; });
+      bytes.forEach((name, i) => {
+        choices[name] = sent.buffers[i];
+      });
       Object.assign(python.controls, choices);
       if (press) python.pressed.push([press, { ...python.controls }]);
       python.heard[from] = number;
@@ -65,8 +68,14 @@ test("a button acts on what was on the screen when it was pressed", () => {
   dialogue.press("apply");
   dialogue.move({ amount: 0.9 });
   dialogue.press("apply");
-  while (far.waiting()) { far.hear(); far.arrive(); }
-  assert.deepEqual(far.python.pressed, [["apply", { amount: 0.37 }], ["apply", { amount: 0.9 }]]);
+  while (far.waiting()) {
+    far.hear();
+    far.arrive();
+  }
+  assert.deepEqual(far.python.pressed, [
+    ["apply", { amount: 0.37 }],
+    ["apply", { amount: 0.9 }],
+  ]);
 });
 
 test("another page learns what was chosen here, and keeps what its own reader does", () => {
@@ -121,21 +130,108 @@ test("whatever comes in whatever order, the screen moves by the hand alone and b
     const expected = [];
     for (let step = 0; step < 40; step += 1) {
       const dice = Math.floor(7 * next());
-      if (dice === 0) dialogue.move({ amount: (hand.amount = step) });
-      else if (dice === 1) dialogue.choose({ amount: (hand.amount = step) });
-      else if (dice === 2) dialogue.follow({ technique: (hand.technique = `t${step}`) });
-      else if (dice === 3) { dialogue.press("apply"); expected.push(["apply", { ...hand }]); }
-      else if (dice === 4) dialogue.ask();
+      if (dice < 2) hand.amount = step;
+      if (dice === 2) hand.technique = `t${step}`;
+      if (dice === 0) dialogue.move({ amount: step });
+      else if (dice === 1) dialogue.choose({ amount: step });
+      else if (dice === 2) dialogue.follow({ technique: hand.technique });
+      else if (dice === 3) {
+        dialogue.press("apply");
+        expected.push(["apply", { ...hand }]);
+      } else if (dice === 4) dialogue.ask();
       else if (dice === 5) far.hear();
       else far.arrive();
       assert.deepEqual([dialogue.get("amount"), dialogue.get("technique")], [hand.amount, hand.technique]);
     }
     dialogue.ask();
-    while (far.waiting()) { far.hear(); far.arrive(); }
+    while (far.waiting()) {
+      far.hear();
+      far.arrive();
+    }
     assert.deepEqual(far.python.controls, hand);
     assert.deepEqual(far.python.pressed, expected);
     assert.deepEqual([dialogue.get("amount"), dialogue.get("technique")], [hand.amount, hand.technique]);
     assert.equal(dialogue.waits(), false);
     dialogue.end();
+  }
+});
+
+/** A panel whose amount can be linked, in a page where the host has put this into its letter box. */
+function linked(amount, units = 150) {
+  const far = host({ amount });
+  far.model.state.units = units;
+  far.model.state.amount = amount[1];
+  panel(() => () => {}, { amount: AMOUNT_BOX })().initialize({ model: far.model });
+  return far;
+}
+
+test("a number in the letter box goes to Python as a question, and nothing else does", () => {
+  const far = linked(["fraction", 0.3]);
+  far.model.set("amount", 0.5);
+  far.hear();
+  assert.deepEqual(far.python.controls.amount, ["fraction", 0.5]);
+  far.arrive();
+  assert.equal(far.waiting(), false);
+  far.set("amount", ["fraction", 0.7]); // a cell: the other widget follows
+  far.arrive();
+  assert.equal(far.model.get("amount"), 0.7);
+  assert.equal(far.waiting(), false);
+});
+
+test("what does not fit is clamped on both sides, and what is no number is put back", () => {
+  const fraction = linked(["fraction", 0.3]);
+  for (const [sent, fits] of [
+    [40, 1],
+    [-2, 0],
+    [0.25, 0.25],
+    [Number.NaN, 0.25],
+    ["much", 0.25],
+    [null, 0.25],
+  ]) {
+    fraction.model.set("amount", sent);
+    assert.equal(fraction.model.get("amount"), fits, `${sent}`);
+    fraction.hear();
+    fraction.arrive();
+    assert.deepEqual(fraction.python.controls.amount, ["fraction", fits]);
+  }
+  fraction.model.set("amount", 1);
+  fraction.hear();
+  fraction.arrive();
+  fraction.model.set("amount", 7); // once more than all is all, and no question
+  assert.deepEqual([fraction.model.get("amount"), fraction.waiting()], [1, false]);
+  const count = linked(["count", 45, 150]);
+  for (const [sent, fits] of [
+    [200, 150],
+    [-1, 0],
+    [1, 1],
+    [7.6, 8],
+  ]) {
+    count.model.set("amount", sent);
+    assert.equal(count.model.get("amount"), fits);
+    count.hear();
+    count.arrive();
+    assert.deepEqual(count.python.controls.amount, ["count", fits, 150]);
+  }
+});
+
+test("whatever comes late, the box holds what was put in last", () => {
+  for (let seed = 0; seed < 200; seed += 1) {
+    const next = randomNumbers(seed);
+    const far = linked(["fraction", 0.3]);
+    let last = 0.3;
+    for (let step = 0; step < 40; step += 1) {
+      const dice = Math.floor(4 * next());
+      if (dice < 2) {
+        last = Math.floor(100 * next()) / 100;
+        far.model.set("amount", last);
+      } else if (dice === 2) far.hear();
+      else far.arrive();
+      assert.equal(far.model.get("amount"), last, `seed ${seed}, step ${step}`);
+    }
+    while (far.waiting()) {
+      far.hear();
+      far.arrive();
+    }
+    assert.deepEqual([far.python.controls.amount, far.model.get("amount")], [["fraction", last], last]);
   }
 });

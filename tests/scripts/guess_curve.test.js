@@ -9,16 +9,40 @@ import { randomNumbers } from "./random.js";
 const empty = (columns = 41) => Array(columns).fill(null);
 
 test("a click sets the nearest column", () => {
-  for (const [column, nearest] of [[0, 0], [3.4, 3], [3.6, 4], [40, 40], [-2, 0], [45, 40]]) {
+  for (const [column, nearest] of [
+    [0, 0],
+    [3.4, 3],
+    [3.6, 4],
+    [40, 40],
+    [-2, 0],
+    [45, 40],
+  ]) {
     const heights = drawLine(empty(), [column, 7], [column, 7]);
     assert.deepEqual(pieces(heights), [[[nearest, 7]]]);
   }
 });
 
 test("a stroke goes straight through every column between its ends, either way", () => {
-  for (const [from, to] of [[[2, 10], [6, 30]], [[6, 30], [2, 10]]]) {
+  for (const [from, to] of [
+    [
+      [2, 10],
+      [6, 30],
+    ],
+    [
+      [6, 30],
+      [2, 10],
+    ],
+  ]) {
     const heights = drawLine(empty(), from, to);
-    assert.deepEqual(pieces(heights), [[[2, 10], [3, 15], [4, 20], [5, 25], [6, 30]]]);
+    assert.deepEqual(pieces(heights), [
+      [
+        [2, 10],
+        [3, 15],
+        [4, 20],
+        [5, 25],
+        [6, 30],
+      ],
+    ]);
   }
 });
 
@@ -44,12 +68,26 @@ test("a quick hand leaves no gap, and every height lies between the stroke's end
 
 test("pieces are the drawn columns, and nothing else", () => {
   assert.deepEqual(pieces(empty()), []);
-  assert.deepEqual(pieces([null, 1, 2, null, 0, null]), [[[1, 1], [2, 2]], [[4, 0]]]);
+  assert.deepEqual(pieces([null, 1, 2, null, 0, null]), [
+    [
+      [1, 1],
+      [2, 2],
+    ],
+    [[4, 0]],
+  ]);
   assert.deepEqual(pieces([5, null, 6]), [[[0, 5]], [[2, 6]]]);
 });
 
 test("numbers are written as Python writes them", () => {
-  const cases = [[112, 1, "112"], [98.3333, 1, "98.3"], [0.5, 3, "0.5"], [61706, 0, "61,706"],
-    [-0.4, 0, "0"], [-3.25, 2, "−3.25"], [0.0004, 3, "0"], [1e6, 0, "1,000,000"]];
+  const cases = [
+    [112, 1, "112"],
+    [98.3333, 1, "98.3"],
+    [0.5, 3, "0.5"],
+    [61706, 0, "61,706"],
+    [-0.4, 0, "0"],
+    [-3.25, 2, "−3.25"],
+    [0.0004, 3, "0"],
+    [1e6, 0, "1,000,000"],
+  ];
   for (const [number, decimals, text] of cases) assert.equal(said(number, decimals), text);
 });

@@ -4,22 +4,57 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  arrange, byBlocks, cellAt, colourise, entriesOf, limitOf, neighbour, paintCells, rectangleOf, tooSmallToHatch,
+  arrange,
+  byBlocks,
+  cellAt,
+  colourise,
+  entriesOf,
+  limitOf,
+  neighbour,
+  paintCells,
+  rectangleOf,
+  tooSmallToHatch,
 } from "../../prune_lab/widgets/static/heatmap.js";
 import { between, permutation, randomNumbers } from "./random.js";
 
 const SHAPES = [
-  [], [1], [7], [150], [100_000], [3, 4], [10, 84], [120, 400], [1000, 1000], [3, 50_000], [50_000, 3], [1, 1],
-  [6, 1, 5, 5], [16, 6, 5, 5], [64, 3, 7, 7], [1, 1, 3, 3], [128, 64, 1, 1], [2, 3, 4, 5, 6], [4, 2, 9], [333, 777],
+  [],
+  [1],
+  [7],
+  [150],
+  [100_000],
+  [3, 4],
+  [10, 84],
+  [120, 400],
+  [1000, 1000],
+  [3, 50_000],
+  [50_000, 3],
+  [1, 1],
+  [6, 1, 5, 5],
+  [16, 6, 5, 5],
+  [64, 3, 7, 7],
+  [1, 1, 3, 3],
+  [128, 64, 1, 1],
+  [2, 3, 4, 5, 6],
+  [4, 2, 9],
+  [333, 777],
 ];
-const SCREENS = [[700, 440, 1], [380, 440, 1], [871, 550, 1.25], [1050, 660, 1.5], [1400, 880, 2], [1125, 1320, 3]];
+const SCREENS = [
+  [700, 440, 1],
+  [380, 440, 1],
+  [871, 550, 1.25],
+  [1050, 660, 1.5],
+  [1400, 880, 2],
+  [1125, 1320, 3],
+];
 
 const product = (numbers) => numbers.reduce((a, b) => a * b, 1);
 
 /** Every shape on every screen, and a hundred random ones. */
 function* layouts() {
   for (const shape of SHAPES) {
-    for (const [width, height, dpr] of SCREENS) yield { shape, width, height, dpr, layout: arrange(shape, width, height, dpr) };
+    for (const [width, height, dpr] of SCREENS)
+      yield { shape, width, height, dpr, layout: arrange(shape, width, height, dpr) };
   }
   const random = randomNumbers(1);
   for (let i = 0; i < 100; i += 1) {
@@ -55,7 +90,10 @@ test("each entry belongs to exactly one cell, in the order in which torch stores
       }
     }
     assert.equal(times.length, layout.entryRows * layout.entryCols, named(it));
-    assert.ok(times.every((n) => n === 1), named(it));
+    assert.ok(
+      times.every((n) => n === 1),
+      named(it),
+    );
   }
 });
 
@@ -66,10 +104,19 @@ test("the pointer finds a cell on every pixel of its rectangle, and nowhere else
     for (let cell = 0; cell < cellsOf(layout); cell += stride) {
       const { x, y, width, height } = rectangleOf(layout, cell);
       assert.ok(x >= 0 && y >= 0 && x + width <= layout.width && y + height <= layout.height, named(it));
-      for (const [px, py] of [[width / 2, height / 2], [0, 0], [width - 0.01, height - 0.01]]) {
+      for (const [px, py] of [
+        [width / 2, height / 2],
+        [0, 0],
+        [width - 0.01, height - 0.01],
+      ]) {
         assert.equal(cellAt(layout, x + px, y + py), cell, named(it));
       }
-      for (const [px, py] of [[-0.01, height / 2], [width, height / 2], [width / 2, -0.01], [width / 2, height]]) {
+      for (const [px, py] of [
+        [-0.01, height / 2],
+        [width, height / 2],
+        [width / 2, -0.01],
+        [width / 2, height],
+      ]) {
         assert.notEqual(cellAt(layout, x + px, y + py), cell, named(it));
       }
     }
@@ -145,8 +192,18 @@ function pixelOf(layout, cell, values, colours, order, count) {
 
 test("a cell has its entry's colour, a block its strongest kept entry's, fainter where more is pruned", () => {
   const random = randomNumbers(2);
-  const ramp = [[5, 48, 97], [247, 247, 247], [103, 0, 31]];
-  for (const [shape, width, height] of [[[6, 1, 5, 5], 700, 440], [[9, 14], 700, 440], [[37, 53], 20, 12], [[400], 90, 40], [[8, 96], 30, 440]]) {
+  const ramp = [
+    [5, 48, 97],
+    [247, 247, 247],
+    [103, 0, 31],
+  ];
+  for (const [shape, width, height] of [
+    [[6, 1, 5, 5], 700, 440],
+    [[9, 14], 700, 440],
+    [[37, 53], 20, 12],
+    [[400], 90, 40],
+    [[8, 96], 30, 440],
+  ]) {
     const layout = arrange(shape, width, height, 1);
     const values = Float32Array.from({ length: product(shape) }, () => 2 * random() - 1);
     const order = permutation(random, values.length).map((position) => position - 10); // ten have gone before
@@ -170,9 +227,14 @@ test("by blocks only where single entries would be too small", () => {
 });
 
 test("the colour scale: its ends, its middle, and what has no place on it", () => {
-  const ramp = [[0, 0, 255], [255, 255, 255], [255, 0, 0]];
+  const ramp = [
+    [0, 0, 255],
+    [255, 255, 255],
+    [255, 0, 0],
+  ];
   const [low, middle, high, beyond, nan, half] = new Uint8Array(
-    colourise(Float32Array.of(-2, 0, 2, 9, NaN, 1), 2, ramp).buffer).reduce((rows, byte, i) => {
+    colourise(Float32Array.of(-2, 0, 2, 9, NaN, 1), 2, ramp).buffer,
+  ).reduce((rows, byte, i) => {
     if (i % 4 === 0) rows.push([]);
     rows.at(-1).push(byte);
     return rows;

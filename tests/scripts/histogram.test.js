@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { binAt, binOf, sizeAt, sortIntoBins, tallyBins, valuesOf } from "../../prune_lab/widgets/static/histogram.js";
+import { placeOf } from "../../prune_lab/widgets/static/plot.js";
 import { between, permutation, randomNumbers } from "./random.js";
 
 const BINS = 41;
@@ -26,8 +27,14 @@ test("a value lies in the bin whose values it is among", () => {
     assert.ok(bin >= 0 && bin < BINS);
     assert.ok(from <= share * limit + 1e-9 * limit && share * limit <= to + 1e-9 * limit, `${share} of ${limit}`);
   }
-  assert.deepEqual([-1, 0, 1].map((value) => binOf(value, 1)), [0, 20, 40]);
-  assert.deepEqual([NaN, Infinity, -Infinity, 1.5, -1.5].map((value) => binOf(value, 1)), Array(5).fill(BINS));
+  assert.deepEqual(
+    [-1, 0, 1].map((value) => binOf(value, 1)),
+    [0, 20, 40],
+  );
+  assert.deepEqual(
+    [NaN, Infinity, -Infinity, 1.5, -1.5].map((value) => binOf(value, 1)),
+    Array(5).fill(BINS),
+  );
 });
 
 test("the bins go on without a gap from one end of the scale to the other", () => {
@@ -63,7 +70,9 @@ test("a ranking by size has its threshold at the largest magnitude that goes", (
     going.sort((a, b) => Math.abs(values[a]) - Math.abs(values[b]) || -Number.isNaN(values[a]));
     const ranked = going.filter((i) => !Number.isNaN(values[i]));
     order.fill(-1);
-    ranked.forEach((i, position) => { order[i] = position; });
+    ranked.forEach((i, position) => {
+      order[i] = position;
+    });
     const binned = sortIntoBins(values, order, limit);
     for (let count = 0; count <= ranked.length; count += 1) {
       const largest = count ? Math.max(...ranked.slice(0, count).map((i) => Math.abs(values[i]))) : null;
@@ -82,6 +91,7 @@ test("the pointer finds the bins from left to right, and none beside them", () =
     const found = Array.from({ length: width * 4 }, (_, quarter) => binAt(quarter / 4, width));
     assert.deepEqual([...new Set(found.filter((bin) => bin >= 0))], [...Array(BINS).keys()]);
     assert.deepEqual([found[0], found.at(-1)], [-1, -1]);
-    assert.equal(binAt(width / 2, width), 20);
+    assert.equal(binAt(placeOf(0.5, 0, width, 130, 1)[0], width), 20);
+    assert.equal(binAt(2 * placeOf(0.5, 0, width, 130, 1)[0], 2 * width, 2), 20); // in larger text
   }
 });

@@ -17,7 +17,15 @@ test("below counts what a plain loop counts", () => {
 
 test("a layer's share goes from step to step on straight lines", () => {
   const steps = [0, 10, 40, 100];
-  const table = [[0, 0], [100, 10], [50, 5], [150, 25], [200, 40], [250, 70], [300, 100]];
+  const table = [
+    [0, 0],
+    [100, 10],
+    [50, 5],
+    [150, 25],
+    [200, 40],
+    [250, 70],
+    [300, 100],
+  ];
   for (const [count, pruned] of table) assert.equal(prunedAt(steps, count, 300), pruned);
   assert.equal(prunedAt(steps, 0, 0), 0); // nothing is left that could go
 });

@@ -26,3 +26,14 @@ def asked(
     }  # fmt: skip
     panel._handle_custom_msg(question, list(sent.values()))
     return number
+
+
+def shown(panel: Any) -> Any:
+    """Report a view of the panel on a screen, as a front end does; the panel."""
+    panel._handle_custom_msg({"ask": "shown"}, [])
+    return panel
+
+
+def hidden(panel: Any) -> None:
+    """Report that a view of the panel has gone."""
+    panel._handle_custom_msg({"ask": "hidden"}, [])

@@ -17,14 +17,18 @@ def steps():
 
 work = Background()
 work.start(steps(), print)
-work.{end}()
+work.{end}({seconds})
 """
 
 
-@pytest.mark.parametrize("end", ["cancel", "pause", "resume"])
+@pytest.mark.parametrize("end", ["cancel()", "wait(0.1)"])
 def test_python_ends_in_peace_while_there_is_work(end):
     done = subprocess.run(
-        [sys.executable, "-c", WORK.replace("{end}", end).replace("print", "lambda _: None")],
+        [
+            sys.executable,
+            "-c",
+            WORK.replace("{end}({seconds})", end).replace("print", "lambda _: None"),
+        ],
         capture_output=True,
         text=True,
         timeout=120,

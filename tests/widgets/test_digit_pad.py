@@ -17,8 +17,9 @@ from prune_lab import prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.training import fit
-from prune_lab.widgets import DigitPad, digit_pad
-from tests.widgets.browser_side import asked
+from prune_lab.widgets import DigitPad, answers
+from prune_lab.widgets.trial import Trial
+from tests.widgets.browser_side import asked, hidden, shown
 
 TECHNIQUES = ["global_unstructured", "l1_unstructured", "random_unstructured"]
 LAYERS = ["conv1", "conv2", "fc1", "fc2", "fc3"]
@@ -71,7 +72,7 @@ def ink_of(number):
     return (images[number, 0] - images.min()) / (images.max() - images.min())
 
 
-def shown(pad):
+def drawn(pad):
     return torch.from_numpy(np.frombuffer(pad.image, "<f4").reshape(pad.size).copy())
 
 
@@ -79,7 +80,7 @@ def test_starts_with_the_first_digit(model):
     pad = DigitPad(model, DIGITS, amount=0.0)
     assert repr(pad) == ("DigitPad(technique='global_unstructured', amount=0.0, dense=7, pruned=7)")
     assert (pad.label, pad.size, pad.classes) == (7, (32, 32), 10)
-    assert torch.equal(shown(pad), ink_of(0))
+    assert torch.equal(drawn(pad), ink_of(0))
     assert pad.message == ""
 
 
@@ -126,7 +127,7 @@ def test_broken_digits_are_broken_and_none_is_left_out(model, technique):
     assert len(expected) > 1
     for number in [*expected[expected > 0].tolist(), *expected[:1].tolist()]:
         pad.broken()
-        assert torch.equal(shown(pad), ink_of(number))
+        assert torch.equal(drawn(pad), ink_of(number))
         assert pad.label == int(DIGITS.test_labels[number])
         right, wrong = (answer.index(max(answer)) for answer in (pad.dense, pad.pruned))
         assert right == pad.label != wrong
@@ -138,13 +139,13 @@ def test_says_so_where_no_digit_breaks(model):
     pad.broken()
     assert pad.message.startswith("None of the 360 digits breaks at this amount")
     assert not pad.failed
-    assert torch.equal(shown(pad), ink_of(0))
+    assert torch.equal(drawn(pad), ink_of(0))
     pad.amount = 0.9
     assert pad.message == ""
 
 
 def test_a_long_search_goes_on_in_the_background(model, monkeypatch):
-    monkeypatch.setattr(digit_pad, "PORTION", 2)
+    monkeypatch.setattr(answers, "PORTION", 2)
     broken = broken_digits(model, "global_unstructured", 0.85)
     whole = torch.arange(len(DIGITS.test_labels))
     whole = whole[~torch.isin(whole, broken)][:20]
@@ -152,7 +153,7 @@ def test_a_long_search_goes_on_in_the_background(model, monkeypatch):
     pad = DigitPad(model, (DIGITS.test_images[order], DIGITS.test_labels[order]), amount=0.85)
     pad.broken()
     pad._background.wait()
-    assert torch.equal(shown(pad), ink_of(int(broken[0])))
+    assert torch.equal(drawn(pad), ink_of(int(broken[0])))
     pad.amount = 0.0
     pad.broken()
     pad._background.wait()
@@ -169,17 +170,17 @@ def test_a_long_search_goes_on_in_the_background(model, monkeypatch):
     ],
 )
 def test_what_the_reader_does_next_stops_the_search(model, monkeypatch, change):
-    monkeypatch.setattr(digit_pad, "PORTION", 1)
+    monkeypatch.setattr(answers, "PORTION", 1)
     pad = DigitPad(model, DIGITS, amount=0.0)
     goes_on = threading.Event()
-    logits = pad._logits
+    logits = Trial.logits
 
     def held(*arguments):
         if threading.current_thread() is not threading.main_thread():
             goes_on.wait()
         return logits(*arguments)
 
-    monkeypatch.setattr(pad, "_logits", held)
+    monkeypatch.setattr(Trial, "logits", held)
     pad.broken()
     assert pad._background.running
     change(pad)
@@ -236,9 +237,9 @@ def test_a_model_that_is_pruned_already_is_pruned_further(model):
 
 def test_an_unchanged_model_is_not_asked_again(model):
     pad = DigitPad(model, DIGITS)
-    trial = pad._trial
+    answer = pad.dense
     pad.refresh()
-    assert pad._trial is trial
+    assert pad.dense is answer
 
 
 def test_a_drawing_has_no_label_and_an_empty_pad_no_answer(model):
@@ -248,13 +249,17 @@ def test_a_drawing_has_no_label_and_an_empty_pad_no_answer(model):
     pad.image = drawing.numpy().tobytes()
     assert pad.label is None
     images = DIGITS.test_images
-    seen = images.min() + drawing * (images.max() - images.min())
+    fit = torch.frombuffer(bytearray(pad.seen), dtype=torch.float32)
+    assert (fit.view(32, 32) - drawing).abs().max() > 0.5  # it stood too high
+    seen = images.min() + fit * (images.max() - images.min())
     expected = probabilities(model, seen.view(1, 1, 32, 32))[0].tolist()
     assert pad.dense == pytest.approx(expected, abs=1e-6)
+    pad.real()
+    assert pad.seen == pad.image  # the data's own are read as they are
     pad.clear()
     assert (pad.label, pad.dense, pad.pruned) == (None, [], [])
     assert repr(pad).endswith("dense=None, pruned=None)")
-    assert not shown(pad).any()
+    assert not drawn(pad).any()
 
 
 @pytest.mark.parametrize(("width", "edge"), [(3.0, 2.0), (6.0, 6.0), (4.0, 3.0)])
@@ -279,7 +284,7 @@ def test_the_pen_is_measured_on_the_data(width, edge):
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ({"technique": "ln_structured"}, "'ln_structured' is not offered; choose one of global_"),
+        ({"technique": "n_m"}, "'n_m' is not offered; choose one of l1_unstructured, random_"),
         ({"amount": 45}, "amount=45.0 should be a fraction of the weights, from 0.0 to 1.0"),
         ({"amount": float("nan")}, "amount=nan should be a fraction"),
         ({"seed": -1}, "seed=-1 should lie between 0 and"),
@@ -324,7 +329,7 @@ IMAGES, LABELS = DIGITS.test_images[:4], DIGITS.test_labels[:4]
         (LeNet(), (IMAGES[..., :28], LABELS), ValueError, "cannot read an image of 1×32×28: LeNet"),
         (LeNet(), (IMAGES * 0, LABELS), ValueError, "no ink: all their values are alike"),
         (LeNet().conv1, (IMAGES, LABELS), ValueError, r"it answers \(1, 6, 28, 28\)"),
-        (nn.Flatten(), (IMAGES, LABELS), ValueError, "Flatten has no weights to prune"),
+        (nn.Flatten(), (IMAGES, LABELS), ValueError, "Flatten has no weight with two or more dim"),
     ],
 )
 def test_what_does_not_fit_together_is_said_in_one_sentence(network, data, error, sentence):
@@ -345,7 +350,9 @@ class TestBrowser:
         assert pad.answer["heard"] == {"x": 4}
         assert len(answers) == 1
         expected = really_pruned(model, "global_unstructured", 0.2)
-        expected = probabilities(expected, DIGITS.test_images[2:3])[0].tolist()
+        ink = torch.frombuffer(bytearray(pad.seen), dtype=torch.float32).view(1, 1, 32, 32)
+        low, high = DIGITS.test_images.min(), DIGITS.test_images.max()
+        expected = probabilities(expected, low + ink * (high - low))[0].tolist()
         assert pad.pruned == pytest.approx(expected, abs=1e-6)
         assert pad.label is None
         asked(pad, {"amount": 0.2}, asker="x", number=5)
@@ -364,15 +371,15 @@ class TestBrowser:
     def test_buttons(self, model):
         pad = DigitPad(model, DIGITS, amount=0.9)
         asked(pad, press="real")
-        assert torch.equal(shown(pad), ink_of(1))
+        assert torch.equal(drawn(pad), ink_of(1))
         asked(pad, press="broken")
         assert pad.dense.index(max(pad.dense)) == pad.label != pad.pruned.index(max(pad.pruned))
 
     def test_a_network_without_an_answer_leaves_no_old_one(self, model):
-        pad = DigitPad(model, DIGITS)
+        pad = shown(DigitPad(model, DIGITS))
         with torch.no_grad():
             model.fc1.weight.fill_(float("nan"))
-        pad._after_cell()
+        pad.look_again()
         assert (pad.dense, pad.pruned) == ([], [])
         assert pad.failed
         assert "not a number" in pad.message
@@ -381,20 +388,20 @@ class TestBrowser:
             assert (pad.answer["heard"], pad.failed, pad.dense) == ({"x": number}, True, [])
         with torch.no_grad():
             model.fc1.weight.fill_(0.0)
-        pad._after_cell()
+        pad.look_again()
         assert not pad.failed
         assert len(pad.dense) == 10
 
     def test_hidden_it_rests(self, model):
         pad = DigitPad(model, DIGITS)
-        pad._hear({"ask": "shown"})
-        pad._hear({"ask": "hidden"})
-        trial = pad._trial
+        shown(pad)
+        hidden(pad)
+        before = pad.dense
         with torch.no_grad():
             model.fc3.bias[4] += 100
-        pad._after_cell()
-        assert pad._trial is trial
-        pad._hear({"ask": "shown"})
+        pad.look_again()
+        assert pad.dense == before
+        shown(pad)
         assert pad.dense.index(max(pad.dense)) == 4
 
 

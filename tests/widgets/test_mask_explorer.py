@@ -19,7 +19,7 @@ from prune_lab import prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import MaskExplorer
-from tests.widgets.browser_side import asked
+from tests.widgets.browser_side import asked, shown
 
 TECHNIQUES = ["l1_unstructured", "random_unstructured", "ln_structured", "random_structured"]
 UNSTRUCTURED = TECHNIQUES[:2]
@@ -473,7 +473,8 @@ def test_settings_that_the_new_parameter_cannot_take_are_exchanged(model):
     explorer = MaskExplorer(model, technique="ln_structured", dim=3)
     moved(explorer, name="conv1.bias")
     assert explorer.technique == "l1_unstructured"
-    assert explorer.message == ("Ln structured does not fit conv1.bias of shape (6,): L1 instead.")
+    sentence = "Ln structured does not fit conv1.bias of shape (6,): L1 unstructured instead."
+    assert explorer.message == sentence
     assert explorer.dim == 0 and not explorer.failed
     moved(explorer, technique="ln_structured")
     assert explorer.failed and explorer.technique == "l1_unstructured"
@@ -804,7 +805,7 @@ def digits():
 
 def test_the_accuracy_is_that_of_a_model_pruned_so(model, digits):
     explorer = MaskExplorer(model, "fc3.weight", technique="random_unstructured", data=digits)
-    explorer._background.wait()
+    explorer.measure()
     assert [share for share, _ in explorer.curve] == [step / 20 for step in range(21)]
     assert (explorer.progress, explorer.measuring) == (1.0, False)
 
@@ -817,7 +818,7 @@ def test_the_accuracy_is_that_of_a_model_pruned_so(model, digits):
         expected = independent_accuracy(model, digits, prune_it(share))
         assert accuracy == pytest.approx(expected, abs=1e-6), share
     explorer.amount = 0.37
-    explorer._background.wait()
+    explorer.measure()
     at, accuracy = explorer.accuracy
     assert at == round(0.37 * 840)
     assert accuracy == pytest.approx(independent_accuracy(model, digits, prune_it(0.37)), abs=1e-6)
@@ -829,18 +830,18 @@ def test_a_curve_is_measured_once_for_each_technique(digits):
     model = nn.Sequential(nn.Flatten(), nn.Linear(1024, 10))  # reads digits, at once
     model[1].weight.data = torch.linalg.lstsq(images, targets, driver="gelsd").solution.T.clone()
     explorer = MaskExplorer(model, data=digits)
-    explorer._background.wait()
+    explorer.measure()
     l1 = explorer.curve
     assert l1[0][1] > 0.8 > 0.2 > l1[-1][1]
     explorer.technique = "random_unstructured"
-    explorer._background.wait()
+    explorer.measure()
     assert explorer.curve != l1
     explorer.technique = "l1_unstructured"
     assert explorer.curve == l1  # at once, without waiting
     explorer.apply()
     assert explorer.curve == l1  # what the panel has applied itself changes nothing
     explorer.name = "1.bias"
-    explorer._background.wait()
+    explorer.measure()
     assert explorer.curve[0][1] == dict(l1)[0.3]  # but it counts for the other parameters
     explorer.name = "1.weight"
     with torch.no_grad():
@@ -851,7 +852,7 @@ def test_a_curve_is_measured_once_for_each_technique(digits):
 
 
 def test_stop_and_go_on(model, digits):
-    explorer = MaskExplorer(model, data=digits)
+    explorer = shown(MaskExplorer(model, data=digits))
     explorer.stop()
     explorer._background.wait()
     found = len(explorer.curve)
@@ -860,10 +861,11 @@ def test_stop_and_go_on(model, digits):
     explorer.go_on()
     explorer._background.wait()
     assert len(explorer.curve) == 21
+    explorer.close()
 
 
 def test_a_closed_panel_stops_its_work(model, digits):
-    explorer = MaskExplorer(model, data=digits)
+    explorer = shown(MaskExplorer(model, data=digits))
     explorer.close()
     explorer._background.wait()
     assert len(explorer.curve) < 21
@@ -874,7 +876,7 @@ def test_measuring_leaves_the_model_alone(model, digits):
     prune.l1_unstructured(model.fc1, "weight", amount=0.5)
     before = snapshot(model)
     explorer = MaskExplorer(model, data=digits, technique="global_unstructured")
-    explorer._background.wait()
+    explorer.measure()
     assert same(before, snapshot(model)) and model.training
 
 
@@ -886,7 +888,7 @@ def test_data_of_another_kind_is_refused(model, digits):
 
 def test_an_error_while_measuring_is_said_in_the_panel(digits):
     explorer = MaskExplorer(nn.Sequential(nn.Linear(3, 3)), data=digits)
-    explorer._background.wait()
+    explorer.measure()
     assert explorer.failed
     assert explorer.message.startswith("The accuracy cannot be measured: mat1 and mat2 shapes")
 
@@ -947,3 +949,44 @@ def test_tied_weights_are_shown_once():
     assert torch.equal(model[0].weight_mask, model[1].weight_mask)
     explorer.undo()
     assert model[0].weight is model[1].weight
+    expected = (
+        'prune.l1_unstructured(model[0], name="weight", amount=0.3)\nprune.prune_twins(model)'
+    )
+    assert explorer.code == expected.replace("model[0]", 'model.get_submodule("0")')
+    assert "0.3".join(explorer.call) == explorer.code
+    copied = copy.deepcopy(model)
+    exec(explorer.code, {"prune": prune, "model": copied})
+    explorer.apply()
+    for one, other in zip(model, copied, strict=True):
+        assert torch.equal(one.weight_mask, other.weight_mask)
+    explorer.undo()
+    explorer.mask = torch.eye(3)
+    exec(explorer.code, {"prune": prune, "torch": torch, "model": model})
+    assert torch.equal(model[1].weight_mask, torch.eye(3))
+    explorer.name = "1.bias"
+    assert "prune_twins" not in explorer.code
+
+
+# Other tensors
+
+
+def test_what_cannot_be_shown_is_told_with_what_to_do():
+    with pytest.raises(ValueError, match=r"Linear is on the meta device.* to_empty"):
+        MaskExplorer(nn.Linear(4, 3, device="meta"))
+    eight = nn.Linear(4, 3).requires_grad_(False)
+    eight.weight.data = eight.weight.data.to(torch.float8_e4m3fn)
+    with pytest.raises(ValueError, match="weight is of type float8_e4m3fn, which torch can"):
+        MaskExplorer(eight, "weight")
+    assert MaskExplorer(eight).name == "bias"  # that one can be shown
+
+
+def test_a_bfloat16_model_reads_float32_images(digits):
+    torch.manual_seed(0)
+    model = LeNet().bfloat16()
+    explorer = MaskExplorer(model, "fc3.weight", data=digits)
+    explorer.measure()
+    assert explorer.message == "" and len(explorer.curve) == 21
+    images = digits.test_images.bfloat16()
+    with torch.no_grad():
+        right = (model(images).argmax(1) == digits.test_labels).float().mean()
+    assert explorer.curve[0][1] == pytest.approx(float(right), abs=1e-6)

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import io
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
 import traitlets
-from IPython.core.events import EventManager, available_events
 from matplotlib import image
 from torch import nn
 
 from prune_lab import inspection, prune
 from prune_lab.lenet import LeNet
-from prune_lab.widgets import ModuleInspector, panel
-from tests.widgets.browser_side import asked
+from prune_lab.widgets import ModuleInspector
+from tests.widgets.browser_side import asked, hidden, shown
 
 
 @pytest.fixture
 def model():
     torch.manual_seed(0)
     return LeNet()
-
-
-@pytest.fixture
-def cells(monkeypatch):
-    """A notebook's events, without a notebook: `trigger("post_run_cell", None)` ends a cell."""
-    events = EventManager(SimpleNamespace(showtraceback=pytest.fail), available_events)
-    monkeypatch.setattr(panel, "get_ipython", lambda: SimpleNamespace(events=events))
-    return events
 
 
 def marks(inspector, owner=None):
@@ -386,7 +376,7 @@ def test_what_goes_wrong_after_a_cell_is_one_sentence_until_it_is_right_again(mo
         raise RuntimeError("this model cannot be walked\nTraceback: ...")
 
     inspector = ModuleInspector(model)
-    inspector._hear({"ask": "shown"})
+    shown(inspector)
     model.named_modules = broken
     cells.trigger("post_run_cell", None)
     assert (inspector.message, inspector.failed) == ("this model cannot be walked", True)
@@ -402,7 +392,7 @@ def test_what_goes_wrong_after_a_cell_is_one_sentence_until_it_is_right_again(mo
 
 def test_it_looks_again_after_every_cell(model, cells):
     inspector = ModuleInspector(model)
-    inspector._hear({"ask": "shown"})
+    shown(inspector)
     prune.l1_unstructured(model.conv1, "weight", amount=0.3)
     assert marks(inspector) == []
     cells.trigger("post_run_cell", None)
@@ -412,25 +402,25 @@ def test_it_looks_again_after_every_cell(model, cells):
 @pytest.mark.parametrize("end", ["close", "hidden"])
 def test_closed_or_hidden_it_does_no_work(model, cells, monkeypatch, end):
     inspector = ModuleInspector(model)
-    inspector._hear({"ask": "shown"})
+    shown(inspector)
     looked = []
     monkeypatch.setattr(ModuleInspector, "refresh", lambda self: looked.append(self))
     if end == "close":
         inspector.close()
     else:
-        inspector._hear({"ask": "hidden"})
+        hidden(inspector)
     cells.trigger("post_run_cell", None)
     assert looked == []
 
 
 def test_shown_again_it_is_up_to_date(model, cells):
     inspector = ModuleInspector(model)
-    inspector._hear({"ask": "shown"})
-    inspector._hear({"ask": "hidden"})
+    shown(inspector)
+    hidden(inspector)
     prune.l1_unstructured(model.conv1, "weight", amount=0.3)
     cells.trigger("post_run_cell", None)
     assert marks(inspector) == []
-    inspector._hear({"ask": "shown"})
+    shown(inspector)
     assert changes(inspector) == {"conv1": 4}
 
 
@@ -439,4 +429,4 @@ def test_the_browser_may_call_nothing_but_mark(model):
     asked(inspector, press="close")
     assert inspector.comm is not None
     asked(inspector, press="_show")
-    inspector._hear({})
+    inspector._handle_custom_msg({}, [])

@@ -19,7 +19,7 @@ from prune_lab.training import evaluate
 from prune_lab.widgets import SensitivityExplorer, sensitivity_explorer
 from prune_lab.widgets.frontend import STATIC
 from prune_lab.widgets.trial import Trial
-from tests.widgets.browser_side import asked
+from tests.widgets.browser_side import asked, hidden, shown
 
 TECHNIQUES = {
     "l1_unstructured": {},
@@ -98,7 +98,7 @@ def made():
     explorers = []
 
     def explorer(model, data, **settings):
-        explorers.append(SensitivityExplorer(model, data, **settings))
+        explorers.append(shown(SensitivityExplorer(model, data, **settings)))
         return explorers[-1]
 
     yield explorer
@@ -289,7 +289,7 @@ def test_accuracy_is_not_known_until_it_is_measured_for_the_last_amounts(made, m
     gate = Gate(monkeypatch)
     explorer = made(model, data)
     assert gate.begun.acquire(timeout=60)
-    gate.let(3)  # the baseline, the sliders, the first point of a curve
+    gate.let(2)  # the baseline, which is the sliders' too, and the first point of a curve
     assert explorer.accuracy == explorer.baseline == 1
     count = gate.count
     for amount in (0.1, 0.2, 0.3, 0.9):
@@ -317,7 +317,7 @@ def test_stop_holds_the_curves_and_go_on_takes_them_up(made, monkeypatch):
     measured(explorer)
     held = explorer.curves
     assert 0 < sum(map(len, held.values())) < 3 * 21
-    explorer.amounts = {"head.weight": 0.9}
+    explorer.amounts = {"head.weight": 0.87}  # no point of a curve
     measured(explorer)
     assert explorer.accuracy is not None  # the sliders' accuracy is measured all the same
     assert explorer.curves == held
@@ -341,12 +341,12 @@ def test_curves_are_kept_for_each_technique(made, monkeypatch):
     assert {y for points in explorer.curves.values() for _, y in points} == {explorer.baseline}
     assert explorer.basis["technique"] == "ln_structured"
     measured(explorer)
-    # Of 4, 4 and 5 filters or rows, each count is measured once, and the sliders once.
-    assert gate.count == count + 4 + 4 + 5 + 1
+    # Of 4, 4 and 5 filters or rows, each count is measured once; the sliders at 0 are known.
+    assert gate.count == count + 4 + 4 + 5
     explorer.technique = "l1_unstructured"
     assert explorer.curves == curves
     measured(explorer)
-    assert gate.count == count + 4 + 4 + 5 + 2
+    assert gate.count == count + 4 + 4 + 5
 
 
 @pytest.mark.parametrize("end", ["close", "hide"])
@@ -354,7 +354,6 @@ def test_a_panel_that_nobody_sees_does_not_work(made, monkeypatch, end):
     model, data = make()
     gate = Gate(monkeypatch)
     explorer = made(model, data)
-    explorer._hear({"ask": "shown"})
     assert gate.begun.acquire(timeout=60)
     if end == "close":
         explorer.close()
@@ -364,11 +363,12 @@ def test_a_panel_that_nobody_sees_does_not_work(made, monkeypatch, end):
         explorer._background.wait()
         assert gate.count == 1  # the one that was under way
     else:
-        explorer._hear({"ask": "hidden"})
+        hidden(explorer)
         explorer.amounts = {"head.weight": 0.5}
-        assert not explorer._background._go_on.is_set()
         gate.leave()
-        explorer._hear({"ask": "shown"})
+        explorer._background.wait()
+        assert gate.count == 1  # the one that was under way
+        shown(explorer)
         assert len(measured(explorer).curves["head.weight"]) == 21
 
 
@@ -567,7 +567,7 @@ def test_amounts_that_are_left_out_are_0(made):
     ("amounts", {"fc.weight": 0.5}, "no weight 'fc.weight' to prune; there are stem.weight, conv"),
     ("amounts", {"head.weight": 1.5}, "amount=1.5 of head.weight should be a fraction in"),
     ("amounts", {"head.weight": float("nan")}, "amount=nan"),
-    ("technique", "l1", "technique='l1' should be one of l1_unstructured, random_unstructured"),
+    ("technique", "l1", "technique='l1' is not offered; choose one of l1_unstructured, random"),
     ("seed", -1, "seed=-1 should lie between 0 and"),
 ])  # fmt: skip
 def test_a_wrong_setting_changes_nothing(made, trait, value, sentence):
@@ -629,6 +629,23 @@ def test_viewers_without_widgets_get_the_curves(made):
     picture = image.imread(io.BytesIO(bundle["image/png"]))
     assert len(explorer._figure().axes[0].lines) == 4
     assert picture.std() > 0.05
+
+
+def test_a_picture_without_curves_says_that_they_come(made):
+    explorer = made(*make())
+    explorer.stop()
+    explorer._background.wait()
+    explorer._measured.clear()
+    explorer.stop()
+    (said,) = explorer._figure().axes[0].texts
+    assert said.get_text().startswith("The curves are not measured yet in this picture")
+    explorer._measured[explorer._key({"conv.weight": 36})] = 0.5
+    explorer.stop()
+    explorer._background.wait()  # the accuracy without pruning, where each curve begins
+    (said,) = explorer._figure().axes[0].texts
+    assert said.get_text().startswith("2 of 3 curves are not measured yet")
+    explorer.go_on()
+    assert not measured(explorer)._figure().axes[0].texts
 
 
 def test_picture_and_panel_have_the_same_colours():

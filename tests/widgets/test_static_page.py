@@ -16,15 +16,19 @@ from prune_lab.widgets import MaskExplorer, save_page
 
 
 @pytest.fixture
-def explorer():
+def layer():
     torch.manual_seed(0)
-    layer = nn.Conv2d(1, 6, 5)
+    return nn.Conv2d(1, 6, 5)
+
+
+@pytest.fixture
+def explorer(layer):
     made = MaskExplorer(layer)
     yield made
     made.close()
 
 
-def test_embed_data_has_all_that_the_front_end_needs(explorer):
+def test_embed_data_has_all_that_the_front_end_needs(layer, explorer):
     # What nbconvert and ipywidgets.embed write; without drop_defaults=False _esm would be lost.
     kept = embed_data(views=[explorer], drop_defaults=False)
     state = kept["manager_state"]["state"][explorer.model_id]
@@ -32,7 +36,7 @@ def test_embed_data_has_all_that_the_front_end_needs(explorer):
     assert ".prune-lab" in state["state"]["_css"]
     binary = {buffer["path"][0]: buffer["data"] for buffer in state["buffers"]}
     values = np.frombuffer(base64.b64decode(binary["values"]), "<f4")
-    assert values.tolist() == explorer._module.weight.flatten().tolist()
+    assert values.tolist() == layer.weight.flatten().tolist()
     order = np.frombuffer(base64.b64decode(binary["order"]), "<i4")
     assert (order >= 45).tolist() == explorer.mask.flatten().bool().tolist()
 

@@ -1,8 +1,26 @@
-// Curves of accuracy against amount on a canvas: both from 0 to 1, and a dot on each curve where
-// the sliders stand. All lengths are device pixels.
+// Curves of accuracy against amount on a canvas, and a dot on each where the sliders stand.
 
-const MARGIN = { left: 42, right: 14, top: 8, bottom: 22 }; // CSS pixels
+import { fitted } from "./panel.js";
+import { drawGrid, drawLine, placeOf, scaleOf } from "./plot.js";
+
+/** @import { Screen } from "./panel.js" */
+
+/**
+ * Points are [amount, accuracy], both from 0 to 1. `at` is the amount where the dot goes, left out
+ * for none; `mark` the accuracy there, if it is known better than the line between two points
+ * knows it. A curve that is `faint` stays in the background.
+ * @typedef {[number, number]} Point
+ * @typedef {{ points: Point[], at?: number, mark?: number | null, faint?: boolean }} Curve
+ */
+
 const NO_MIDDLE = 320; // CSS pixels; in a narrower picture "50 %" would run into "100 % pruned"
+const HEIGHTS = [0, 0.5, 1].map((at) => ({ at, text: `${100 * at} %` }));
+/** @type {{ at: number, text: string, align: CanvasTextAlign }[]} */
+const BELOW = [
+  { at: 0, text: "0 %", align: "left" },
+  { at: 0.5, text: "50 %", align: "center" },
+  { at: 1, text: "100 % pruned", align: "right" },
+];
 // Seen apart in light and dark, also by the colour-blind; the dashes tell them apart in print.
 const PENS = [
   { colour: "#1f7ad1", dash: [] },
@@ -13,21 +31,37 @@ const PENS = [
   { colour: "#0f8f94", dash: [12, 3] },
 ];
 
-/** How the curve of this number is drawn; a legend uses the same pen. */
+/**
+ * How the curve of this number is drawn; a legend uses the same pen.
+ * @param {number} number
+ */
 export const pen = (number) => PENS[number % PENS.length];
 
-/** A short piece of a curve, for a legend. */
+/**
+ * A short piece of a curve, for a legend.
+ * @param {number} number
+ */
 export function swatch(number) {
   const { colour, dash } = pen(number);
   const [picture, stroke] = ["svg", "line"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
-  const set = (made, attributes) => Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
+  /**
+   * @param {Element} made
+   * @param {Record<string, string | number>} attributes
+   */
+  const set = (made, attributes) => {
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
+  };
   set(picture, { width: 26, height: 10, "aria-hidden": "true" });
   set(stroke, { x1: 0, x2: 26, y1: 5, y2: 5, stroke: colour, "stroke-width": 3, "stroke-dasharray": dash.join(" ") });
   picture.append(stroke);
   return picture;
 }
 
-/** The height of a curve at `x`, between its measured points on a straight line; null outside. */
+/**
+ * The height of a curve at `x`, between its measured points on a straight line; null outside.
+ * @param {Point[]} points
+ * @param {number} x
+ */
 export function heightAt(points, x) {
   for (let i = 0; i < points.length; i += 1) {
     const [x1, y1] = points[i];
@@ -41,80 +75,49 @@ export function heightAt(points, x) {
   return null;
 }
 
-/** Where in the canvas the point (x, y) of the plane is. */
-export function placeOf(x, y, width, height, dpr) {
-  const { left, right, top, bottom } = MARGIN;
-  return [
-    left * dpr + x * (width - (left + right) * dpr),
-    top * dpr + (1 - y) * (height - (top + bottom) * dpr),
-  ];
-}
-
-/** The amount under a pointer, `x` CSS pixels from the left of a canvas `width` of them wide. */
-export function amountAt(x, width) {
-  return (x - MARGIN.left) / (width - MARGIN.left - MARGIN.right);
-}
-
 /**
- * Draw `curves` (each `{ points: [[amount, accuracy], ...], at, mark }`) on `canvas`, of
- * `width` x `height` CSS pixels. `at` is the amount where the dot goes, left out for none; `mark`
- * the accuracy there, if it is known better than the line between two points knows it. A curve
- * that is `faint` stays in the background.
+ * Draw curves on a canvas, of `width` x `height` CSS pixels.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Curve[]} curves
+ * @param {number} width
+ * @param {number} height
+ * @param {Screen} screen
  */
-export function drawCurves(canvas, curves, width, height, dpr, colours) {
-  const size = [Math.round(width * dpr), Math.round(height * dpr)];
-  if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  const context = canvas.getContext("2d");
-  const place = (x, y) => placeOf(x, y, ...size, dpr);
-  context.clearRect(0, 0, ...size);
-
-  context.font = `${Math.round(11 * dpr)}px ${colours.font}`;
-  context.fillStyle = colours.soft;
-  context.strokeStyle = colours.line;
-  context.lineWidth = dpr;
-  context.setLineDash([]);
-  context.textAlign = "right";
-  context.textBaseline = "middle";
-  for (const y of [0, 0.5, 1]) {
-    const [x0, yy] = place(0, y);
-    const [x1] = place(1, y);
-    line(context, [[x0, yy], [x1, yy]]);
-    context.fillText(`${100 * y} %`, x0 - 4 * dpr, yy);
-  }
-  context.textBaseline = "alphabetic";
-  const foot = size[1] - 6 * dpr;
-  for (const [x, text, align] of [[0, "0 %", "left"], [0.5, "50 %", "center"], [1, "100 % pruned", "right"]]) {
-    if (align === "center" && width < NO_MIDDLE) continue;
-    context.textAlign = align;
-    context.fillText(text, place(x, 0)[0], foot);
-  }
-
-  const behind = curves.map((_, number) => number).sort((a, b) => Boolean(curves[b].faint) - Boolean(curves[a].faint));
-  for (const number of behind) {
+export function drawCurves(canvas, curves, width, height, { dpr, colours }) {
+  const { context, size } = fitted(canvas, width, height, dpr);
+  const scale = scaleOf(colours, dpr);
+  context.clearRect(0, 0, size[0], size[1]);
+  const roomy = width * dpr >= NO_MIDDLE * scale;
+  drawGrid(
+    context,
+    { size, scale, dpr, colours },
+    HEIGHTS,
+    BELOW.filter(({ align }) => roomy || align !== "center"),
+  );
+  /** @type {(x: number, y: number) => [number, number]} */
+  const place = (x, y) => placeOf(x, y, size[0], size[1], scale);
+  const faintFirst = curves
+    .map((_, number) => number)
+    .sort((a, b) => Number(Boolean(curves[b].faint)) - Number(Boolean(curves[a].faint)));
+  for (const number of faintFirst) {
     const { points, at, mark, faint } = curves[number];
     const { colour, dash } = pen(number);
     context.globalAlpha = faint ? 0.35 : 1;
     context.strokeStyle = context.fillStyle = colour;
     context.lineWidth = 2 * dpr;
     context.setLineDash(dash.map((length) => length * dpr));
-    line(context, points.map(([x, y]) => place(x, y)));
+    drawLine(
+      context,
+      points.map(([x, y]) => place(x, y)),
+    );
     context.setLineDash([]);
-    const y = at === undefined ? null : mark ?? heightAt(points, at);
-    if (y !== null) {
-      context.beginPath();
-      context.arc(...place(at, y), 5 * dpr, 0, 2 * Math.PI);
-      context.fill();
-      context.strokeStyle = colours.panel;
-      context.stroke();
-    }
+    const y = at === undefined ? null : (mark ?? heightAt(points, at));
+    if (at === undefined || y === null) continue;
+    context.beginPath();
+    context.arc(...place(at, y), 5 * dpr, 0, 2 * Math.PI);
+    context.fill();
+    context.strokeStyle = colours.panel;
+    context.stroke();
   }
   context.globalAlpha = 1;
-}
-
-function line(context, places) {
-  context.beginPath();
-  places.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
-  context.stroke();
 }

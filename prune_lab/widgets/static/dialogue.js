@@ -16,14 +16,45 @@
 // All views of a panel in one page share its dialogue; another page is another asker, and learns
 // from Python's answer what was chosen here.
 
+/**
+ * What a host gives to a script: anywidget's own contract, and nothing more of any host's.
+ * @typedef {object} Model
+ * @property {(name: string) => any} get
+ * @property {(name: string, value: any) => void} set
+ * @property {(event: string, react: () => void) => void} on
+ * @property {(event: string, react: () => void) => void} off
+ * @property {() => void} save_changes
+ * @property {(content: object, callbacks?: undefined, buffers?: ArrayBufferView[]) => void} send
+ */
+
+/**
+ * Where a panel is drawn, and what it talks to.
+ * @typedef {{ model: Model, el: HTMLElement, dialogue: Dialogue }} Host
+ */
+
+/**
+ * Controls and what the reader chose, name by name.
+ * @typedef {Record<string, any>} Choices
+ * @typedef {{ choices: Choices, press?: string }} Question
+ */
+
 const PATIENCE = 400; // milliseconds until an answer that has not come is called late
 
+/** @param {unknown} value */
 const isGroup = (value) => value !== null && typeof value === "object" && value.constructor === Object;
 
-/** `over` on top of `under`; the amounts of several layers are as many choices. */
+/**
+ * `over` on top of `under`; the amounts of several layers are as many choices.
+ * @param {any} under
+ * @param {any} over
+ */
 const laid = (under, over) => (isGroup(under) && isGroup(over) ? { ...under, ...over } : over);
 
-/** Lay choices over others, name by name. */
+/**
+ * Lay choices over others, name by name.
+ * @param {Choices} under
+ * @param {Choices} over
+ */
 function lay(under, over) {
   for (const [name, value] of Object.entries(over)) under[name] = laid(under[name], value);
   return under;
@@ -31,21 +62,28 @@ function lay(under, over) {
 
 /** One panel's questions and answers. */
 export class Dialogue {
+  /** @param {Model} model */
   constructor(model) {
     this.model = model;
     this.asker = String(Math.random()).slice(2);
     this.number = 0; // of the last question
-    this.open = []; // questions without an answer: { number, choices, press }
+    /** @type {(Question & { number: number })[]} */
+    this.open = []; // questions without an answer
+    /** @type {Choices} */
     this.unsent = {}; // what was chosen since
     this.eager = false; // whether that goes out with the next answer
     this.late = false; // whether an answer is overdue
     this.timer = 0;
+    /** @type {Set<() => void>} */
     this.listeners = new Set();
     this.takeAnswer = this.takeAnswer.bind(this);
     model.on("change:answer", this.takeAnswer);
   }
 
-  /** A control as the reader sees it: their last choice, or else what Python says. */
+  /**
+   * A control as the reader sees it: their last choice, or else what Python says.
+   * @param {string} name
+   */
   get(name) {
     const { controls = {} } = this.model.get("answer");
     let value = name in controls ? controls[name] : this.model.get(name);
@@ -55,32 +93,47 @@ export class Dialogue {
     return value;
   }
 
-  /** A control as Python knows it, to which all else that Python shows belongs. */
+  /**
+   * A control as Python knows it, to which all else that Python shows belongs.
+   * @param {string} name
+   */
   known(name) {
     return this.model.get("answer").controls[name];
   }
 
-  /** Whether Python has yet to answer: about any of these controls, or about anything at all. */
+  /**
+   * Whether Python has yet to answer: about any of these controls, or about anything at all.
+   * @param {string[]} names
+   */
   waits(...names) {
     const asked = [...this.open, { choices: this.unsent }];
     if (!names.length) return this.open.length > 0;
     return asked.some(({ choices }) => names.some((name) => name in choices));
   }
 
-  /** Choose, and keep it to ourselves: the hand is still moving. `ask` or a button sends it. */
+  /**
+   * Choose, and keep it to ourselves: the hand is still moving. `ask` or a button sends it.
+   * @param {Choices} choices
+   */
   move(choices) {
     lay(this.unsent, choices);
     this.tell();
   }
 
-  /** Choose, and ask Python. */
+  /**
+   * Choose, and ask Python.
+   * @param {Choices} choices
+   */
   choose(choices) {
     lay(this.unsent, choices);
     this.ask();
     this.tell();
   }
 
-  /** Choose, and ask as often as Python can answer: what is chosen meanwhile goes together. */
+  /**
+   * Choose, and ask as often as Python can answer: what is chosen meanwhile goes together.
+   * @param {Choices} choices
+   */
   follow(choices) {
     lay(this.unsent, choices);
     if (this.open.length) this.eager = true;
@@ -88,7 +141,10 @@ export class Dialogue {
     this.tell();
   }
 
-  /** Forget a choice that was not sent. */
+  /**
+   * Forget a choice that was not sent.
+   * @param {string[]} names
+   */
   drop(...names) {
     for (const name of names) delete this.unsent[name];
   }
@@ -98,13 +154,17 @@ export class Dialogue {
     if (Object.keys(this.unsent).length) this.send({ choices: this.unsent });
   }
 
-  /** Press one of Python's buttons, for what is on the screen now. */
+  /**
+   * Press one of Python's buttons, for what is on the screen now.
+   * @param {string} button
+   */
   press(button) {
     this.ask();
     this.send({ choices: {}, press: button });
     this.tell();
   }
 
+  /** @param {Question} question */
   send(question) {
     this.unsent = {};
     this.eager = false;
@@ -115,11 +175,25 @@ export class Dialogue {
     const bytes = entries.filter(([, value]) => ArrayBuffer.isView(value));
     const choices = Object.fromEntries(entries.filter(([, value]) => !ArrayBuffer.isView(value)));
     this.model.send(
-      { ask: "question", from: this.asker, number: this.number, ...question, choices, bytes: bytes.map(([name]) => name) },
+      {
+        ask: "question",
+        from: this.asker,
+        number: this.number,
+        ...question,
+        choices,
+        bytes: bytes.map(([name]) => name),
+      },
       undefined,
       bytes.map(([, value]) => value),
     );
-    if (!this.timer) this.timer = setTimeout(() => { this.late = true; this.tell(); }, PATIENCE);
+    if (!this.timer) this.becomeLate();
+  }
+
+  becomeLate() {
+    this.timer = setTimeout(() => {
+      this.late = true;
+      this.tell();
+    }, PATIENCE);
   }
 
   takeAnswer() {
@@ -129,13 +203,17 @@ export class Dialogue {
     if (this.open.length < before) {
       clearTimeout(this.timer);
       this.late = false;
-      this.timer = this.open.length ? setTimeout(() => { this.late = true; this.tell(); }, PATIENCE) : 0;
+      this.timer = 0;
+      if (this.open.length) this.becomeLate();
     }
     if (this.eager && !this.open.length) this.ask();
     this.tell();
   }
 
-  /** Call `react` at every choice and every answer; the answer of this function stops that. */
+  /**
+   * Call `react` at every choice and every answer; the answer of this function stops that.
+   * @param {() => void} react
+   */
   on(react) {
     this.listeners.add(react);
     return () => this.listeners.delete(react);
@@ -151,16 +229,71 @@ export class Dialogue {
   }
 }
 
-/** A panel's script as anywidget wants it, with one dialogue for all views of a model. */
-export function panel(render) {
+/**
+ * How a control is written in its letter box, and what a number that is found there means for it, given
+ * how the control stands.
+ * @typedef {{ plain: (value: any) => number, fit: (number: number, value: any, model: Model) => any }} Box
+ */
+
+/**
+ * Let other widgets of the page move a control and follow it: ipywidgets' jslink, by the control's name.
+ * The host's attribute of that name is a letter box within the page: Python neither reads nor writes it.
+ * A number that another widget puts in is the reader's choice, and goes to Python as a question like any
+ * other; what the control then is lies in the box. So both sides agree, and no echo can come between.
+ * @param {Dialogue} dialogue
+ * @param {string} name
+ * @param {Box} box
+ */
+function openBox(dialogue, name, { plain, fit }) {
+  const { model } = dialogue;
+  let taking = false;
+  const give = () => {
+    if (taking) return;
+    const value = plain(dialogue.get(name));
+    if (model.get(name) !== value) model.set(name, value);
+  };
+  const take = () => {
+    const [sent, value] = [model.get(name), dialogue.get(name)];
+    if (sent === plain(value)) return; // it is our own
+    const fitted = Number.isFinite(sent) ? fit(sent, value, model) : value;
+    taking = true;
+    if (plain(fitted) !== plain(value)) dialogue.follow({ [name]: fitted });
+    taking = false;
+    queueMicrotask(give); // a link that is still putting its number in hears of no other
+  };
+  model.on(`change:${name}`, take);
+  const stop = dialogue.on(give);
+  give();
   return () => {
-    let dialogue = null;
+    stop();
+    model.off(`change:${name}`, take);
+  };
+}
+
+/**
+ * A panel's script as anywidget wants it, with one dialogue for all views of a model. The look of a
+ * panel hangs on the class that its element gets here, for a host need not give it any. `boxes` are the
+ * controls that can be linked in the browser.
+ * @param {(host: Host) => () => void} render
+ * @param {Record<string, Box>} boxes
+ */
+export function panel(render, boxes = {}) {
+  return () => {
+    /** @type {Dialogue} */
+    let dialogue;
     return {
+      /** @param {{ model: Model }} host */
       initialize({ model }) {
         dialogue = new Dialogue(model);
-        return () => dialogue.end();
+        const stops = Object.entries(boxes).map(([name, box]) => openBox(dialogue, name, box));
+        return () => {
+          for (const stop of stops) stop();
+          dialogue.end();
+        };
       },
+      /** @param {{ model: Model, el: HTMLElement }} host */
       render({ model, el }) {
+        el.classList.add("prune-lab");
         model.send({ ask: "shown" });
         const stop = render({ model, el, dialogue });
         return () => {

@@ -5,7 +5,43 @@ import { button, show } from "./controls.js";
 import { panel } from "./dialogue.js";
 import { element, listen, quietVoice, write } from "./panel.js";
 
-/** A number as Python's `Axis.said` writes it. */
+/**
+ * What is asked, as a question's `sent` in Python says it.
+ * @typedef {{ label: string, low: number, high: number, decimals: number }} Axis
+ * @typedef {{ text: string, low: number, high: number, unit: string, step: number, decimals: number }} NumberQuestion
+ * @typedef {{ text: string, options: string[] }} ChoiceQuestion
+ * @typedef {{ text: string, x: Axis, y: Axis, columns: number }} CurveQuestion
+ */
+
+/**
+ * Where a guessed curve lies furthest from the true one: x, the truth there, the guess there.
+ * @typedef {[number, number, number] | null} Gap
+ */
+
+/**
+ * `move(guess)` is for a hand that is still moving, `rest()` for one that rests, `choose(guess)`
+ * for both at once. A guess of null is none.
+ * @template Guess
+ * @typedef {object} Hand
+ * @property {(guess: Guess | null) => void} move
+ * @property {() => void} rest
+ * @property {(guess: Guess | null) => void} choose
+ */
+
+/**
+ * What shows the guess, and says it in words.
+ * @template Guess
+ * @typedef {object} View
+ * @property {(guess: Guess | null, gap: Gap) => void} set
+ * @property {(guess: Guess | null) => string} words
+ * @property {() => void} [stop]
+ */
+
+/**
+ * A number as Python's `Axis.said` writes it.
+ * @param {number} number
+ * @param {number} decimals
+ */
 export function said(number, decimals) {
   const rounded = Number(number.toFixed(decimals)) + 0; // + 0: never "−0"
   return rounded.toLocaleString("en-US", { maximumFractionDigits: decimals }).replace("-", "−");
@@ -14,10 +50,13 @@ export function said(number, decimals) {
 /**
  * A panel of one kind of question.
  *
- * `ask(question, body, hand)` fills `body` with controls; the hand's `move(guess)` is for a hand
- * that is still moving, `rest()` for one that rests, `choose(guess)` for both at once. What it
- * returns has `set(guess)`, `words(guess)` and perhaps `stop()`.
- * `reveal(question, body, truth)` draws, and returns `set(guess, gap)`.
+ * `ask` fills `body` with controls; `reveal` draws the truth there, and returns what draws the
+ * guess beside it.
+ * @template {{ text: string }} Question
+ * @template Guess
+ * @template Truth
+ * @param {(question: Question, body: HTMLElement, hand: Hand<Guess>) => View<Guess>} ask
+ * @param {(question: Question, body: HTMLElement, truth: Truth) => View<Guess>["set"]} reveal
  */
 export function guessPanel(ask, reveal) {
   return panel(({ model, el, dialogue }) => {
@@ -30,15 +69,25 @@ export function guessPanel(ask, reveal) {
     const voice = quietVoice();
     el.setAttribute("role", "group");
     el.setAttribute("aria-label", `${truth === null ? "Your guess" : "The answer"}: ${question.text}`);
-    el.append(element("div", { class: "prune-lab-guess-question", dir: "auto" }, question.text), body,
-      element("div", { class: "prune-lab-counts prune-lab-guess-foot" }, words, back), message, voice.region);
+    el.append(
+      element("div", { class: "prune-lab-guess-question", dir: "auto" }, question.text),
+      body,
+      element("div", { class: "prune-lab-counts prune-lab-guess-foot" }, words, back),
+      message,
+      voice.region,
+    );
 
+    /** @type {Hand<Guess>} */
     const hand = {
       move: (guess) => dialogue.move({ guess }),
       rest: () => dialogue.ask(),
       choose: (guess) => dialogue.choose({ guess }),
     };
-    const view = truth === null ? ask(question, body, hand) : { set: reveal(question, body, truth), words: () => model.get("sentence") };
+    /** @type {View<Guess>} */
+    const view =
+      truth === null
+        ? ask(question, body, hand)
+        : { set: reveal(question, body, truth), words: () => model.get("sentence") };
 
     function draw() {
       const guess = dialogue.get("guess");
@@ -53,7 +102,11 @@ export function guessPanel(ask, reveal) {
       write(message, model.get("message"));
       message.classList.toggle("prune-lab-failed", model.get("failed"));
     }
-    const stops = [dialogue.on(draw), listen(model, ["sentence", "gap"], draw), listen(model, ["message", "failed"], takeMessage)];
+    const stops = [
+      dialogue.on(draw),
+      listen(model, ["sentence", "gap"], draw),
+      listen(model, ["message", "failed"], takeMessage),
+    ];
     draw();
     takeMessage();
     return () => {
@@ -64,8 +117,22 @@ export function guessPanel(ask, reveal) {
   });
 }
 
-/** What a mark stands for, in its colour and its shape: both must tell, for print and the colour-blind. */
+/**
+ * What a mark stands for, in its colour and its shape: both must tell, for print and the
+ * colour-blind.
+ * @param {[whose: string, text: string][]} entries
+ */
 export function legend(...entries) {
-  return element("div", { class: "prune-lab-legend" }, ...entries.map(([whose, text]) =>
-    element("span", { class: `prune-lab-${whose}` }, element("span", { class: "prune-lab-guess-mark", "aria-hidden": "true" }), text)));
+  return element(
+    "div",
+    { class: "prune-lab-legend" },
+    ...entries.map(([whose, text]) =>
+      element(
+        "span",
+        { class: `prune-lab-${whose}` },
+        element("span", { class: "prune-lab-guess-mark", "aria-hidden": "true" }),
+        text,
+      ),
+    ),
+  );
 }

@@ -3,6 +3,14 @@
 import { guessPanel } from "./guess.js";
 import { element } from "./panel.js";
 
+/** @import { ChoiceQuestion, Hand, View } from "./guess.js" */
+
+/**
+ * @param {ChoiceQuestion} question
+ * @param {HTMLElement} body
+ * @param {Hand<string>} hand
+ * @returns {View<string>}
+ */
 function ask(question, body, { choose }) {
   const name = `pl-${Math.random()}`;
   const radios = question.options.map((option) => {
@@ -10,7 +18,13 @@ function ask(question, body, { choose }) {
     input.addEventListener("change", () => choose(option));
     return { option, input, label: element("label", { dir: "auto" }, input, element("span", {}, option)) };
   });
-  body.append(element("div", { class: "prune-lab-guess-options", role: "radiogroup", "aria-label": "your guess" }, ...radios.map(({ label }) => label)));
+  body.append(
+    element(
+      "div",
+      { class: "prune-lab-guess-options", role: "radiogroup", "aria-label": "your guess" },
+      ...radios.map(({ label }) => label),
+    ),
+  );
   return {
     set(guess) {
       for (const { option, input } of radios) input.checked = option === guess;
@@ -19,6 +33,12 @@ function ask(question, body, { choose }) {
   };
 }
 
+/**
+ * @param {ChoiceQuestion} question
+ * @param {HTMLElement} body
+ * @param {string} truth
+ * @returns {View<string>["set"]}
+ */
 function reveal(question, body, truth) {
   const rows = question.options.map((option) => {
     const mark = element("span", { class: "prune-lab-guess-choice", "aria-hidden": "true" });

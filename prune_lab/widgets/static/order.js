@@ -1,16 +1,26 @@
 // Entries and the positions at which they go: how many are pruned, and what an entry is called.
 
-/** How many of the sorted positions are smaller than `count`. */
+/**
+ * How many of the sorted positions are smaller than `count`.
+ * @param {Int32Array} sorted
+ * @param {number} count
+ */
 export function below(sorted, count) {
   let [low, high] = [0, sorted.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (sorted[middle] < count) low = middle + 1; else high = middle;
+    if (sorted[middle] < count) low = middle + 1;
+    else high = middle;
   }
   return low;
 }
 
-/** How many entries of a layer are pruned at `count`, from its numbers at equal steps of it. */
+/**
+ * How many entries of a layer are pruned at `count`, from its numbers at equal steps of it.
+ * @param {number[]} steps
+ * @param {number} count
+ * @param {number} units
+ */
 export function prunedAt(steps, count, units) {
   const place = units ? (count / units) * (steps.length - 1) : 0;
   const from = Math.min(Math.floor(place), steps.length - 1);
@@ -18,12 +28,19 @@ export function prunedAt(steps, count, units) {
   return steps[from] + (steps[to] - steps[from]) * (place - from);
 }
 
-/** "weight[1, 0, 2, 3]": a flat index as torch writes it. */
+/**
+ * "weight[1, 0, 2, 3]": a flat index as torch writes it.
+ * @param {string} name
+ * @param {number} flat
+ * @param {number[]} shape
+ */
 export function indexed(name, flat, shape) {
+  /** @type {number[]} */
   const places = [];
+  let rest = flat;
   for (let dim = shape.length - 1; dim >= 0; dim -= 1) {
-    places.unshift(flat % shape[dim]);
-    flat = Math.floor(flat / shape[dim]);
+    places.unshift(rest % shape[dim]);
+    rest = Math.floor(rest / shape[dim]);
   }
   return { places, text: `${name}[${places.join(", ")}]` };
 }

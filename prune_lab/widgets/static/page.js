@@ -5,45 +5,69 @@ const NO_KERNEL = "This page has no Python behind it. Open the notebook to do th
 
 /** The state of a widget: what its script reads, sets and listens to. */
 export class Model {
+  /** @param {Record<string, any>} state */
   constructor(state) {
     this.state = state;
-    this.heard = []; // [event, react], in the order of `on`
+    /** @type {[event: string, react: () => void][]} */
+    this.heard = []; // in the order of `on`
   }
 
+  /** @param {string} name */
   get(name) {
     return this.state[name];
   }
 
+  /**
+   * @param {string} name
+   * @param {any} value
+   */
   set(name, value) {
     if (this.state[name] === value) return;
     this.state[name] = value;
     for (const [event, react] of [...this.heard]) if (event === `change:${name}`) react();
   }
 
+  /**
+   * @param {string} event
+   * @param {() => void} react
+   */
   on(event, react) {
     this.heard.push([event, react]);
   }
 
+  /**
+   * @param {string} event
+   * @param {() => void} react
+   */
   off(event, react) {
     this.heard = this.heard.filter(([heard, of]) => !(heard === event && of === react));
   }
 
   save_changes() {} // there is nobody to tell
 
-  /** A button that needs Python says so; choices are kept by the panel itself. */
-  send({ press }) {
-    if (!press) return;
+  /**
+   * A button that needs Python says so; choices are kept by the panel itself.
+   * @param {object} question
+   */
+  send(question) {
+    if (!("press" in question && question.press)) return;
     this.set("failed", false);
     this.set("message", NO_KERNEL);
   }
 }
 
-/** The bytes of a binary trait, as the Jupyter protocol hands them over. */
+/**
+ * The bytes of a binary trait, as the Jupyter protocol hands them over.
+ * @param {string} base64
+ */
 export function bytesOf(base64) {
   return new DataView(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)).buffer);
 }
 
-/** Put the widget into the page. `bytes` are its binary traits in base64. */
+/**
+ * Put the widget into the page. `bytes` are its binary traits in base64.
+ * @param {{ script: string, style: string, classes: string[], state: Record<string, any>, bytes: Record<string, string> }} saved
+ */
 export async function open({ script, style, classes, state, bytes }) {
   const sheet = document.createElement("style");
   sheet.textContent = style;

@@ -1,0 +1,112 @@
+// What pruning costs: the curve of accuracy against amount, measured beside the kernel.
+
+import { button, show } from "./controls.js";
+import { drawCurves, heightAt } from "./curve.js";
+import { element, write } from "./panel.js";
+
+/** @import { Point } from "./curve.js" */
+/** @import { Host } from "./dialogue.js" */
+/** @import { Screen } from "./panel.js" */
+/** @import { Preview } from "./preview.js" */
+
+const TALL = 130; // CSS pixels, for text of the size 14
+
+/**
+ * @param {number} share
+ * @param {number} digits
+ */
+export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+
+/**
+ * 0.3 as "30 %", and 0.333 as "33.3 %".
+ * @param {number} share
+ */
+export const shortPercent = (share) => `${Number((100 * share).toFixed(1))} %`;
+
+/**
+ * The part: how far the measuring has come, and the button that stops it or lets it go on.
+ * @param {Host} host
+ * @param {string} label
+ */
+export function progressBar({ dialogue }, label) {
+  const bar = element("progress", { max: 1, "aria-label": label });
+  const words = element("span");
+  let measuring = false;
+  const halt = button("Stop", () => dialogue.press(measuring ? "stop" : "go_on"));
+  const box = element("div", { class: "prune-lab-progress" }, bar, words, halt);
+  return {
+    box,
+    /** @param {{ done: number, measuring: boolean, said?: string }} now */
+    draw({ done, measuring: on, said = "" }) {
+      measuring = on;
+      box.hidden = done >= 1;
+      bar.value = done;
+      write(words, said);
+      write(halt, on ? "Stop" : "Go on");
+    },
+  };
+}
+
+/**
+ * The part: the explorer's curve, with a dot where the slider stands.
+ * @param {Host} host
+ */
+export function accuracyCurve(host) {
+  const { model } = host;
+  const canvas = element("canvas", { role: "img", dir: "ltr" });
+  const progress = progressBar(host, "accuracy measured so far");
+  const box = element(
+    "div",
+    { class: "prune-lab-chart" },
+    element("div", { class: "prune-lab-title" }, "accuracy against amount"),
+    canvas,
+    progress.box,
+  );
+  let width = 0;
+  return {
+    box,
+    measure() {
+      width = box.clientWidth;
+    },
+    /**
+     * @param {Preview} now
+     * @param {Screen} screen
+     */
+    draw({ movable, shown, count, units, accuracy }, screen) {
+      const measured = model.get("measures") && movable;
+      show(box, measured, shown.by_hand); // one mask has no curve
+      if (!measured) return;
+      const points = /** @type {Point[]} */ (model.get("curve"));
+      const at = units ? count / units : 0;
+      progress.draw({ done: model.get("progress"), measuring: model.get("measuring") });
+      const there = accuracy ?? heightAt(points, at);
+      canvas.setAttribute(
+        "aria-label",
+        `Accuracy against amount, ${points.length} points measured` +
+          (there === null ? "" : `; ${percent(there)} at this amount`),
+      );
+      if (width <= 0) return; // not on the screen
+      drawCurves(canvas, [{ points, at, mark: accuracy }], width, (TALL * screen.colours.size) / 14, screen);
+    },
+  };
+}
+
+/**
+ * The part: the accuracy at first and now, in words; nothing without data to measure on.
+ * @param {Host} host
+ */
+export function accuracyWords({ model }) {
+  const [before, now] = [element("b"), element("b")];
+  const box = element("span", {}, " · accuracy ", before, " → ", now);
+  return {
+    box,
+    /** @param {Preview} preview */
+    draw({ accuracy }) {
+      const [first] = /** @type {Point[]} */ (model.get("curve"));
+      box.hidden = !model.get("measures");
+      write(before, first?.[0] === 0 ? percent(first[1]) : "…");
+      write(now, accuracy === null ? "…" : percent(accuracy));
+    },
+    said: () => (box.hidden ? "" : `, accuracy ${before.textContent} → ${now.textContent}`),
+  };
+}

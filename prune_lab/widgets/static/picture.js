@@ -1,0 +1,158 @@
+// The picture of a parameter: its heatmap, the legend, and the entry under the pointer in words.
+
+import { grouped, ordinal } from "./amount.js";
+import { byBlocks, entriesOf, Heatmap, indicesOf, tooSmallToHatch } from "./heatmap.js";
+import { signed } from "./histogram.js";
+import { indexed } from "./order.js";
+import { element, hasFocus, write } from "./panel.js";
+import { pointing } from "./pointing.js";
+
+/** @import { Dialogue, Host } from "./dialogue.js" */
+/** @import { Layout } from "./heatmap.js" */
+/** @import { Screen } from "./panel.js" */
+/** @import { Preview } from "./preview.js" */
+
+const TALLEST = 440; // CSS pixels: the picture and its controls fit a laptop's screen
+const BESIDE = 280; // and in a low window they still do: the host and the controls take this
+const LOWEST = 130;
+
+/**
+ * What the rows and columns of the picture are.
+ * @param {number[]} shape
+ * @param {Layout} layout
+ */
+function axes(shape, layout) {
+  if (layout.tiles.length > 1 || shape.length < 2) return "";
+  return ` · rows: dim 0, columns: ${shape.length === 2 ? "dim 1" : "all other dims"}`;
+}
+
+/**
+ * The part: what the colours mean.
+ */
+function legend() {
+  const swatch = element("span", { class: "prune-lab-swatch" });
+  const [low, high, ramp] = [element("span"), element("span"), element("span", { class: "prune-lab-ramp" })];
+  const scale = element("span", { class: "prune-lab-scale", dir: "ltr" }, low, ramp, high);
+  const kept = element("span", {}, element("span", { class: "prune-lab-swatch prune-lab-kept" }), " kept");
+  const pruned = element("span", {}, swatch, " pruned");
+  return {
+    box: element("div", { class: "prune-lab-legend" }, scale, kept, pruned),
+    /**
+     * @param {Preview} now
+     * @param {Layout} layout
+     */
+    draw({ limit, ramp: stops, view }, layout) {
+      write(low, signed(-limit));
+      write(high, `+${signed(limit)}`);
+      const gradient = `linear-gradient(90deg, ${stops.join(", ")})`;
+      if (ramp.dataset.stops !== gradient) ramp.style.background = ramp.dataset.stops = gradient;
+      swatch.classList.toggle("prune-lab-plain", tooSmallToHatch(layout));
+      [scale.hidden, kept.hidden, pruned.hidden] = [view === "mask", view !== "mask", view === "weights"];
+    },
+  };
+}
+
+/**
+ * An entry, or a block of them, in words.
+ * @param {Preview} now
+ * @param {Layout} layout
+ * @param {number} cell
+ * @param {Dialogue} dialogue
+ */
+function explain(now, layout, cell, dialogue) {
+  const { values, order, count, name, shape } = now;
+  const { first } = entriesOf(layout, cell);
+  const { places, text } = indexed(name.split(".").at(-1) ?? "", first, shape);
+  if (byBlocks(layout)) {
+    const inside = [...indicesOf(layout, cell)];
+    const kept = inside.filter((i) => order[i] >= count).length;
+    return `block from ${text} · ${kept} of ${inside.length} kept`;
+  }
+  const position = order[first];
+  const state = position < 0 ? "" : position < count ? " · pruned" : " · kept";
+  return `${text} = ${signed(values[first])} · ${whenItGoes(now, position, places, dialogue)}${state}`;
+}
+
+/**
+ * @param {Preview} now
+ * @param {number} position
+ * @param {number[]} places
+ * @param {Dialogue} dialogue
+ */
+function whenItGoes({ movable, shown: { options, units } }, position, places, dialogue) {
+  if (position < 0) return "pruned before";
+  if (!movable) return "by hand";
+  const turn = `${ordinal(position + 1)} to go`;
+  if (options.includes("dim")) return `channel ${places.at(dialogue.known("dim"))} is ${turn}`;
+  if (options.includes("m")) return `${turn} of its ${dialogue.known("m")} neighbours`;
+  return units === "entries" ? turn : `${turn} in the model`;
+}
+
+/** @param {Layout} layout */
+const blockWords = (layout) =>
+  byBlocks(layout)
+    ? `Too many entries to draw one by one: each cell is a block of ${grouped(layout.blockRows)} × ` +
+      `${grouped(layout.blockCols)}, coloured by its strongest kept entry, fainter where more is pruned.`
+    : "";
+
+/**
+ * The part: the picture.
+ * @param {Host} host
+ * @param {() => Preview} read
+ * @param {() => void} redraw
+ */
+export function picture({ model, dialogue }, read, redraw) {
+  const title = element("div", { class: "prune-lab-title" });
+  const canvas = element("canvas", {
+    tabindex: "0",
+    role: "application",
+    "aria-roledescription": "heatmap",
+    dir: "ltr",
+    class: "prune-lab-heatmap",
+    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours here
+  });
+  const key = legend();
+  const blocks = element("div", { class: "prune-lab-note" });
+  const entry = element("div", { class: "prune-lab-entry" });
+  const box = element("div", { class: "prune-lab-main" }, title, canvas, key.box, blocks, entry);
+  const heatmap = new Heatmap(canvas);
+  const pointer = pointing(dialogue, heatmap, read, redraw);
+  let width = 0;
+  return {
+    box,
+    measure() {
+      width = box.clientWidth;
+    },
+    /**
+     * @param {Preview} now
+     * @param {Screen} screen
+     */
+    draw(now, screen) {
+      canvas.setAttribute(
+        "aria-label",
+        `Heatmap of ${model.get("title")}; arrow keys go from entry to entry, space prunes or restores one`,
+      );
+      if (width <= 0) return; // not on the screen
+      const { colours, dpr } = screen;
+      const above = BESIDE * (colours.size / 14);
+      const tallest = Math.max(LOWEST, Math.min(TALLEST * Math.max(1, colours.size / 14), innerHeight - above));
+      heatmap.show(now);
+      const layout = heatmap.fit(width, tallest, dpr, colours.size);
+      const marked = pointer.marked();
+      // Words first: a canvas that writes text has the page laid out, which is then done once.
+      write(title, `${model.get("title")} · ${now.shape.join(" × ")}${axes(now.shape, layout)}`);
+      write(blocks, blockWords(layout));
+      write(
+        entry,
+        marked >= 0
+          ? explain(now, layout, marked, dialogue)
+          : now.waiting
+            ? "Waiting for the kernel; without one, this picture stays as it is."
+            : "Point at an entry; click to prune or restore it.",
+      );
+      key.draw(now, layout);
+      heatmap.draw(now.count, marked, colours, now.view);
+    },
+    say: () => (hasFocus(canvas) && pointer.marked() >= 0 ? (entry.textContent ?? "") : ""),
+  };
+}

@@ -1,0 +1,27 @@
+"""Each test begins as a fresh kernel does: with no panel on the screen."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from IPython.core.events import EventManager, available_events
+
+from prune_lab.widgets import lifetime
+
+
+@pytest.fixture(autouse=True)
+def fresh_kernel():
+    yield
+    for panel in list(lifetime._kept):
+        panel.close()
+
+
+@pytest.fixture
+def cells(fresh_kernel, monkeypatch):
+    """A notebook's events, without a notebook: `trigger("post_run_cell", None)` ends a cell."""
+    events = EventManager(SimpleNamespace(showtraceback=pytest.fail), available_events)
+    monkeypatch.setattr(lifetime, "get_ipython", lambda: SimpleNamespace(events=events))
+    yield events
+    for panel in list(lifetime._kept):
+        panel.close()
