@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from .functions import custom_from_mask
@@ -89,7 +89,14 @@ def _load(model: nn.Module, state_dict: Mapping[str, Any], with_masks: bool) -> 
     ]
     values = OrderedDict(state_dict)
     values._metadata = getattr(state_dict, "_metadata", {})  # type: ignore[attr-defined]
-    with unchanged_on_error([(module, name) for _, module, name in where]), _own_values(model):
+    parameters = [(module, name) for _, module, name in where]
+    buffers = [(module, key) for module in model.modules() for key in module._buffers]
+    other_masks = [
+        find_hook(module, name)[1]
+        for prefix, module, name in where
+        if with_masks and prefix + name + "_mask" in values and name in pruned_names(module)
+    ]
+    with unchanged_on_error([*parameters, *buffers]), _own_values(model):
         for prefix, module, name in where:
             _bring_together(values, prefix + name, module, name, with_masks)
         is_meta = [tensor.is_meta for tensor in (*model.parameters(), *model.buffers())]
@@ -98,9 +105,14 @@ def _load(model: nn.Module, state_dict: Mapping[str, Any], with_masks: bool) -> 
                 f"a part of this {type(model).__name__} is on the meta device and has no values "
                 "to load into: call model.to_empty(device=...) on it first"
             )
+        if any(is_meta):  # torch would put the checkpoint's own tensors into the model
+            own = {k: v.detach().clone() for k, v in values.items() if isinstance(v, Tensor)}
+            values.update(own)
         model.load_state_dict(values, strict=True, assign=any(is_meta))
-        for module, name in {(m, n): None for _, m, n in where if n in pruned_names(m)}:
+        for module, name in {(m, n): None for m, n in parameters if n in pruned_names(m)}:
             refresh(find_hook(module, name)[1], module, name)
+    for hook in other_masks:
+        record_of(hook).before = None  # undo knows nothing of them
 
 
 def _bring_together(
@@ -110,10 +122,7 @@ def _bring_together(
     pruned_there = key + "_orig" in values and key + "_mask" in values
     pruned_here = name in pruned_names(module)
     if pruned_there and pruned_here:
-        if with_masks:
-            _, hook = find_hook(module, name)
-            record_of(hook).before = None  # undo knows nothing of this mask
-        else:
+        if not with_masks:
             values[key + "_mask"] = mask_of(module, name)
     elif pruned_there and name in module._parameters:
         if with_masks:
@@ -135,8 +144,10 @@ def _bring_together(
 @contextmanager
 def _own_values(model: nn.Module) -> Iterator[None]:
     """Give the model's tensors the values back that they have now if the block raises."""
-    tensors = [t for t in (*model.parameters(), *model.buffers()) if not is_lazy(t)]
+    both = [*model.parameters(), *model.buffers()]
+    tensors = [tensor for tensor in both if not is_lazy(tensor)]
     values = [tensor.detach().clone() for tensor in tensors]
+    lazy = [(tensor, type(tensor), tensor.data) for tensor in both if is_lazy(tensor)]
     extra = [
         (module, copy.deepcopy(module.get_extra_state()))
         for module in model.modules()
@@ -148,6 +159,8 @@ def _own_values(model: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for tensor, value in zip(tensors, values, strict=True):
                 tensor.copy_(value)
+        for tensor, kind, nothing in lazy:  # loading has given it a shape
+            tensor.data, tensor.__class__ = nothing, kind
         for module, state in extra:
             module.set_extra_state(state)
         raise

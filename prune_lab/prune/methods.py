@@ -92,8 +92,8 @@ class BasePruningMethod(ABC):
         if record is None:
             record = self.record = Record()
         places.refuse_assigned(module, name, record)
-        if record.shown is None:
-            record.module, record.shown = weakref.ref(module), Shown()
+        if record.module is None or record.shown is None:
+            record.module, record.shown = weakref.ref(module), record.shown or Shown()
         before = module.__dict__.get(name)
         if _with_its_own_way(self) is not None:
             weight = self.apply_mask(module)
@@ -187,8 +187,8 @@ class BasePruningMethod(ABC):
         orig, mask = places.own_parameter(module, name), places.mask_of(module, name)
         places.refuse_assigned(module, name, self.record)
         orig.data = self.apply_mask(module).detach()
-        holding.note_removed(orig, mask)
         places.release(module, name)
+        holding.note_removed(orig, mask)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BasePruningMethod:
         """Copy the hook, and make its module's copy possible.

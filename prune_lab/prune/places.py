@@ -210,6 +210,8 @@ def refuse_assigned(module: nn.Module, name: str, record: Record | None) -> None
 class unchanged_on_error(contextlib.AbstractContextManager[None]):
     """Give the modules their parameters, buffers, hooks and weights back if the block raises.
 
+    The block may put other values in the place of a parameter's, but not write into them.
+
     Args:
         places: what the block prunes or unprunes.
     """
@@ -225,10 +227,14 @@ class unchanged_on_error(contextlib.AbstractContextManager[None]):
             )
             for module, name in places
         ]
+        origs = [module._parameters.get(name + "_orig") for module, name, *_ in self._before]
+        self._values = [(orig, orig.data) for orig in origs if orig is not None]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             return
+        for orig, values in self._values:  # remove puts others in their place
+            orig.data = values
         for module, name, its_class, weight, tables in reversed(self._before):
             for table, content in tables:
                 table.clear()

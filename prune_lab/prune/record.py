@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,8 @@ class Record:
         order: the names of the module's parameters, unpruned, before any of them was pruned.
         before: the mask before the last prune; None if there was none or it is not known.
         tie: the places that are pruned together with this one (``prune_twins``).
-        shown: the masked weights of this hook; None if it does not know them, because it comes
-            from a file or has run in a compiled graph.
+        shown: the masked weights of this hook; None if it does not know them, because it has
+            run in a compiled graph.
     """
 
     module: weakref.ref[nn.Module] | None = None
@@ -35,7 +35,11 @@ class Record:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out of a file what is known in this process alone; say that there was a tie."""
-        return {"order": self.order, "tie": self.tie and Tie()}
+        module = self.module() if self.module is not None else None
+        shown = self.shown
+        if shown is not None and module is not None:  # only what the module's own file has anyway
+            shown = Shown(weight for weight in vars(module).values() if weight in shown)
+        return {"order": self.order, "tie": self.tie and Tie(), "shown": shown}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Record:
         """Copy the record; a tie of modules that are copied together holds for their copies."""
@@ -64,8 +68,13 @@ class Shown:
     (True, False)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Iterable[Tensor] = ()) -> None:
         self._alive: dict[int, weakref.ref[Tensor]] = {}
+        for weight in weights:
+            self.add(weight)
+
+    def __reduce__(self) -> tuple[type[Shown], tuple[list[Tensor]]]:
+        return Shown, (list(self),)
 
     def __contains__(self, tensor: object) -> bool:
         found = self._alive.get(id(tensor))
