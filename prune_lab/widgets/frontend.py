@@ -10,7 +10,7 @@ STYLE = STATIC / "prune-lab.css"
 
 _IMPORT = re.compile(r'^import \{(.*?)\} from "\./(.+?)\.js";\n', re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
-_FOR_READERS = re.compile(r"^ */\*\*.*?\*/\n", re.MULTILINE | re.DOTALL)
+_FOR_READERS = re.compile(r"^ */\*\*(?:(?!\*/).)*\*/\n", re.MULTILINE | re.DOTALL)
 
 
 def script(name: str) -> str:

@@ -113,9 +113,11 @@ class Panel(Dialogue):
                 self.refresh()
 
     def _handle_custom_msg(self, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
-        """Take a question of the browser's; it also reports each view that comes and goes."""
+        """Take a question of the browser's; it also knocks, and reports each view."""
         super()._handle_custom_msg(content, buffers)
         asked = content.get("ask")
+        if asked in ("shown", "here"):
+            self.send({"here": content.get("from")})  # see presence.js
         if asked in ("shown", "hidden"):
             self._count_views(1 if asked == "shown" else -1)
         elif asked == "question":

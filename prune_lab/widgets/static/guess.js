@@ -3,7 +3,9 @@
 
 import { button, show } from "./controls.js";
 import { panel } from "./dialogue.js";
-import { element, listen, quietVoice, write } from "./panel.js";
+import { element, forPython, listen, quietVoice, withPython, write } from "./panel.js";
+
+const WITHOUT_PYTHON = "Run this cell to guess: Python keeps the guess, and there is none here yet.";
 
 /** A number as Python's `Axis.said` writes it. */
 export function said(number, decimals) {
@@ -23,28 +25,37 @@ export function guessPanel(ask, reveal) {
   return panel(({ model, el, dialogue }) => {
     const question = model.get("question");
     const truth = model.get("truth");
-    const body = element("div", { class: "prune-lab-figure prune-lab-guess" });
+    const body = truth === null ? forPython() : element("div");
     const words = element("div", { class: "prune-lab-guess-words", dir: "auto" });
     const back = button("Take back", () => dialogue.choose({ guess: null }));
     const message = element("div", { class: "prune-lab-message", role: "status", dir: "auto" });
     const voice = quietVoice();
     el.setAttribute("role", "group");
     el.setAttribute("aria-label", `${truth === null ? "Your guess" : "The answer"}: ${question.text}`);
-    el.append(element("div", { class: "prune-lab-guess-question", dir: "auto" }, question.text), body,
-      element("div", { class: "prune-lab-counts prune-lab-guess-foot" }, words, back), message, voice.region);
+    el.append(
+      element("div", { class: "prune-lab-guess-question", dir: "auto" }, question.text),
+      element("div", { class: "prune-lab-figure prune-lab-guess" }, body),
+      element("div", { class: "prune-lab-counts prune-lab-guess-foot" }, words, forPython(back)),
+      message,
+      voice.region,
+    );
 
     const hand = {
-      move: (guess) => dialogue.move({ guess }),
+      move: (guess) => dialogue.away || dialogue.move({ guess }),
       rest: () => dialogue.ask(),
-      choose: (guess) => dialogue.choose({ guess }),
+      choose: (guess) => dialogue.away || dialogue.choose({ guess }),
     };
-    const view = truth === null ? ask(question, body, hand) : { set: reveal(question, body, truth), words: () => model.get("sentence") };
+    const view =
+      truth === null
+        ? ask(question, body, hand)
+        : { set: reveal(question, body, truth), words: () => model.get("sentence") };
 
     function draw() {
       const guess = dialogue.get("guess");
       view.set(guess, model.get("gap"));
       const waits = dialogue.late ? " No kernel has taken it yet." : "";
-      write(words, `${view.words(guess)}${waits}`);
+      withPython(el, !dialogue.away);
+      write(words, truth === null && dialogue.away ? WITHOUT_PYTHON : `${view.words(guess)}${waits}`);
       words.classList.toggle("prune-lab-soft", truth === null && guess === null);
       show(back, truth === null && guess !== null, truth === null); // its room stays, for the next guess
       if (!dialogue.late) voice.say(words.textContent);
@@ -53,7 +64,11 @@ export function guessPanel(ask, reveal) {
       write(message, model.get("message"));
       message.classList.toggle("prune-lab-failed", model.get("failed"));
     }
-    const stops = [dialogue.on(draw), listen(model, ["sentence", "gap"], draw), listen(model, ["message", "failed"], takeMessage)];
+    const stops = [
+      dialogue.on(draw),
+      listen(model, ["sentence", "gap"], draw),
+      listen(model, ["message", "failed"], takeMessage),
+    ];
     draw();
     takeMessage();
     return () => {
@@ -66,6 +81,16 @@ export function guessPanel(ask, reveal) {
 
 /** What a mark stands for, in its colour and its shape: both must tell, for print and the colour-blind. */
 export function legend(...entries) {
-  return element("div", { class: "prune-lab-legend" }, ...entries.map(([whose, text]) =>
-    element("span", { class: `prune-lab-${whose}` }, element("span", { class: "prune-lab-guess-mark", "aria-hidden": "true" }), text)));
+  return element(
+    "div",
+    { class: "prune-lab-legend" },
+    ...entries.map(([whose, text]) =>
+      element(
+        "span",
+        { class: `prune-lab-${whose}` },
+        element("span", { class: "prune-lab-guess-mark", "aria-hidden": "true" }),
+        text,
+      ),
+    ),
+  );
 }
