@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .amounts import Amount, _validate_pruning_amount_init, count
 from .masking import masked
-from .methods import BasePruningMethod, check_scores, put_on, survivors
+from .methods import BasePruningMethod, check_scores, put_on, survivors, twins_of
 from .places import find_hook, mask_of, to_prune, unchanged_on_error
 from .ranking import keep_largest
 from .record import Place
@@ -159,7 +159,9 @@ class _Chosen:
     def prune(self, left: list[Any], kept: list[Tensor]) -> None:
         """Prune all, or none, by the masks ``kept`` of what was ``left``."""
         groups = list(self._places.values())
-        with unchanged_on_error([place for places in groups for place in places]):
+        chosen = [place for places in groups for place in places]
+        twins = [twin for place in chosen for twin in twins_of(*place, find_hook(*place)[1])]
+        with unchanged_on_error([*chosen, *twins]):
             for orig, old, part, new, places in zip(
                 self._origs, self._masks, left, kept, groups, strict=True
             ):
