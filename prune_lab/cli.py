@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from prune_lab.course.signing import sign
 from prune_lab.course.start import CourseError, course_notebooks, lab_notebooks, start
 
 NO_NOTEBOOKS = (
@@ -22,6 +23,7 @@ LAB_EXTENSIONS = {
     "@jupyter-widgets/jupyterlab-manager": "jupyterlab-widgets",
     "anywidget": "anywidget",
 }
+JUPYTER = Path(__file__).parent / "course" / "jupyter"  # what JupyterLab is told of the course
 PIP = f"{sys.executable} -m pip install"
 
 
@@ -38,6 +40,10 @@ def lab() -> int:
     if not chapters:
         print(NO_NOTEBOOKS)
         return 1
+    sign(chapters)
+    # Notebooks are saved with their panels; whoever has switched that off keeps it so.
+    settings = os.pathsep.join([*filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")]), str(JUPYTER)])
+    os.environ["JUPYTER_CONFIG_PATH"] = settings
     from jupyterlab.labapp import LabApp
 
     options = [
@@ -152,6 +158,7 @@ def examine_jupyter() -> Iterator[Finding]:
 def begin(folder: Path) -> int:
     """Make a learner's copy of the course, or add to it what is missing."""
     added, kept = start(folder)
+    sign(folder / name for name in added)
     for name in added:
         print(f"new   {folder / name}")
     for name in kept:

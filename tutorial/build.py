@@ -17,6 +17,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
+from prune_lab.course.signing import note
 from tutorial.panels import keep_panels
 
 SOURCES = Path(__file__).parent
@@ -111,6 +112,7 @@ def main(wanted: list[str]) -> int:
             return 1
         target = NOTEBOOKS / f"{source.stem}.ipynb"
         nbformat.write(notebook, target)
+        note([target], of=[f"{source.stem}.ipynb" for source in sources()])
         print("->", target.relative_to(SOURCES.parent))
     return 0
 
