@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from prune_lab.widgets import lifetime
 from prune_lab.widgets.background import Background
 from prune_lab.widgets.dialogue import Dialogue, Layout
-from prune_lab.widgets.frontend import STYLE
+from prune_lab.widgets.frontend import style
 
 
 class Panel(Dialogue):
@@ -31,7 +31,7 @@ class Panel(Dialogue):
         layout: of the panel, as every ipywidget takes it.
     """
 
-    _css = STYLE.read_text(encoding="utf-8")  # of a path, anywidget would hold every panel for ever
+    _css = style()  # of a path, anywidget would hold every panel for ever
 
     message = traitlets.Unicode(help="one sentence for the panel").tag(sync=True)
     failed = traitlets.Bool(help="whether the message says that something went wrong").tag(
