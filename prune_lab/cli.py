@@ -23,7 +23,6 @@ LAB_EXTENSIONS = {
     "@jupyter-widgets/jupyterlab-manager": "jupyterlab-widgets",
     "anywidget": "anywidget",
 }
-JUPYTER = Path(__file__).parent / "course" / "jupyter"  # what JupyterLab is told of the course
 PIP = f"{sys.executable} -m pip install"
 
 
@@ -41,9 +40,6 @@ def lab() -> int:
         print(NO_NOTEBOOKS)
         return 1
     sign(chapters)
-    # Notebooks are saved with their panels; whoever has switched that off keeps it so.
-    settings = os.pathsep.join([*filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")]), str(JUPYTER)])
-    os.environ["JUPYTER_CONFIG_PATH"] = settings
     from jupyterlab.labapp import LabApp
 
     options = [

@@ -18,8 +18,6 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import NamedTuple
 
-from prune_lab.cli import JUPYTER
-
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
@@ -71,7 +69,6 @@ def running(root: Path) -> Iterator[JupyterLab]:
         "IPYTHONDIR": "ipython",
     }
     environment = {**os.environ, **{name: str(root / place) for name, place in own.items()}}
-    environment["JUPYTER_CONFIG_PATH"] = str(JUPYTER)  # as `prune-lab lab` has it
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={lab.token}", f"--ServerApp.root_dir={folder}"]

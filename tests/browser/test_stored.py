@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from prune_lab.course.signing import sign
+from tests.browser.far_away import far_away
 from tests.browser.jupyter_lab import NOTEBOOKS
 from tests.browser.notebook import until, write
 from tests.browser.test_mask_explorer import Explorer
@@ -125,7 +126,7 @@ def press_menu(page, menu, command):
     page.locator(f'li[data-command="{command}"]').click()
 
 
-def test_after_a_restart_it_says_so_and_after_a_reload_it_is_there(page, explorer):
+def test_after_a_restart_it_says_so_and_offers_nothing_that_cannot_work(page, explorer):
     explorer.slider.focus()
     page.keyboard.press("End")
     until(lambda: explorer.counts(), (0, 150))
@@ -140,15 +141,6 @@ def test_after_a_restart_it_says_so_and_after_a_reload_it_is_there(page, explore
     until(lambda: explorer.counts(), (150, 0))
     assert "amount=0.0" in explorer.code()
 
-    press_menu(page, "File", "docmanager:save")
-    expect(page.locator(".jp-mod-current.jp-mod-dirty")).to_have_count(0)
-    page.reload()
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-    again = Shown(page)
-    expect(again.message).to_have_text(WITHOUT)
-    assert again.counts()[0] + again.counts()[1] == 150
-    expect(page.get_by_text("model not found")).to_have_count(0)
-
 
 def test_when_the_kernel_dies_the_hand_finds_nothing_that_cannot_work(page, explorer):
     explorer.start("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
@@ -160,12 +152,31 @@ def test_when_the_kernel_dies_the_hand_finds_nothing_that_cannot_work(page, expl
     assert explorer.offers_python() == {False}
 
 
-def test_a_busy_kernel_is_called_late_until_it_answers(page, explorer):
-    with explorer.busy():
+def test_a_kernel_that_does_not_answer_is_called_late_until_it_does(page, jupyter_lab):
+    name = write(jupyter_lab.folder, "late.ipynb", ONE_LAYER)
+    with far_away(jupyter_lab) as far:
+        explorer = Shown(page, far.lab.address(name))
+        expect(explorer.message).to_have_text("")
         page.mouse.move(1, 1)
+        far.delay = 5.0  # seconds, each way
         explorer.panel.hover(position={"x": 5, "y": 5})
         expect(explorer.message).to_have_text(LATE)
         assert explorer.offers_python() == {True}  # it waits in line, and is done
         explorer.press("Apply")
-    expect(explorer.message).not_to_have_text(LATE)
-    until(lambda: int(explorer.ask("widget.mask.sum()", before="\n")), 105)
+        far.delay = 0.0
+        expect(explorer.message).not_to_have_text(LATE)
+        expect(explorer.panel.get_by_role("button", name="Undo")).to_be_enabled()
+        until(lambda: int(explorer.ask("int(widget.mask.sum())")), 105)
+
+
+def test_restarted_and_opened_anew_the_stored_panels_are_there(page, opened):
+    opened("fresh.ipynb", lambda text: text, ".prune-lab-heatmap")
+    press_menu(page, "Kernel", "kernelmenu:restart")
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(Shown(page).message).to_have_text(WITHOUT)
+    page.get_by_text("| Idle").wait_for()
+    press_menu(page, "File", "docmanager:save")
+    page.reload()
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    expect(page.get_by_text("model not found")).to_have_count(0)
+    expect(Shown(page).message).to_have_text(WITHOUT)

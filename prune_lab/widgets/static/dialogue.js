@@ -281,9 +281,14 @@ export class Dialogue {
  */
 function openBox(dialogue, name, { plain, fit }) {
   const { model } = dialogue;
+  let saved = plain(dialogue.get(name));
   const give = () => {
     const value = plain(dialogue.get(name));
     if (model.get(name) !== value) model.set(name, value);
+    // A host that runs cells when a panel's value changes, as marimo does, hears of it once Python knows it.
+    if (value === saved || dialogue.waits(name)) return;
+    saved = value;
+    model.save_changes();
   };
   const take = () => {
     const [sent, value] = [model.get(name), dialogue.get(name)];
