@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import browser, chromium_path, no_kernel_stays, page  # noqa: F401
-from tests.browser.notebook import until, write
+from tests.browser.conftest import browser, chromium_path  # noqa: F401
+from tests.browser.notebook import PATIENCE, until, write
 
 PANEL = """
 import torch
@@ -51,6 +51,15 @@ def _(explorer, mo, panel):
 """
 
 
+@pytest.fixture
+def page(browser):  # noqa: F811
+    """A fresh page; what its host complains of in the console is the host's."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()
+
+
 @contextmanager
 def serving(folder: Path, *command: str) -> Iterator[str]:
     """A server of this machine alone, on a free port; its address."""
@@ -80,7 +89,7 @@ def serving(folder: Path, *command: str) -> Iterator[str]:
         server.wait(60)
 
 
-def use(page, after):  # noqa: F811
+def use(page, after):
     """Slide, paint and apply; `after` looks at what Python has then."""
     panel = page.get_by_role("group", name="Mask explorer for").first
     panel.wait_for()
@@ -101,7 +110,7 @@ def use(page, after):  # noqa: F811
     expect(panel.get_by_role("button", name="Undo")).to_be_enabled()
 
 
-def test_marimo(page, tmp_path):  # noqa: F811
+def test_marimo(page, tmp_path):
     pytest.importorskip("marimo")
     (tmp_path / "notebook.py").write_text(MARIMO)
     command = "marimo run notebook.py --headless --no-token --host 127.0.0.1 --port {port}"
@@ -114,7 +123,7 @@ def test_marimo(page, tmp_path):  # noqa: F811
         )
 
 
-def test_notebook_7(page, tmp_path):  # noqa: F811
+def test_notebook_7(page, tmp_path):
     pytest.importorskip("notebook")
     write(tmp_path, "notebook.ipynb", f"{PANEL}explorer", "print('FOLLOWS', explorer.amount)")
     command = "notebook --no-browser --allow-root --ip=127.0.0.1 --port={port}"
