@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 
@@ -43,9 +44,11 @@ def opened(page, jupyter_lab, monkeypatch):
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         found = page.locator(place).first
         page.mouse.move(640, 500)
+        steps = itertools.cycle([400] * 40 + [-400] * 40)
 
         def look():
-            page.mouse.wheel(0, 500)  # JupyterLab makes a cell when it comes into sight
+            if not found.is_visible():  # JupyterLab makes a cell when it comes into sight
+                page.mouse.wheel(0, next(steps))
             return found.is_visible()
 
         until(look, True)
@@ -140,6 +143,7 @@ def test_after_a_restart_it_says_so_and_offers_nothing_that_cannot_work(page, ex
     page.keyboard.press("Home")
     until(lambda: explorer.counts(), (150, 0))
     assert "amount=0.0" in explorer.code()
+    page.get_by_text("| Idle").wait_for()  # a kernel that is being restarted cannot be ended
 
 
 def test_when_the_kernel_dies_the_hand_finds_nothing_that_cannot_work(page, explorer):
