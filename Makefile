@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks grade-test weights bench clean
+.PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks grade-test hosts weights bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +46,7 @@ types: venv ## ... mypy: types of the package
 	$(BIN)/mypy
 
 unit: venv ## ... pytest: engine, course and widgets without a browser, and the doctests
-	$(PYTEST) --doctest-modules prune_lab tests --ignore tests/browser --ignore tests/benchmarks --ignore tests/grading
+	$(PYTEST) --doctest-modules prune_lab tests --ignore tests/browser --ignore tests/benchmarks --ignore tests/grading --ignore tests/hosts
 
 scripts: venv ## ... node: the widgets' scripts without a browser
 	$(NODE) --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test tests/scripts/*.test.js
@@ -68,6 +68,11 @@ grade-test: venv ## Grade hostile notebooks; build the wheel, learn and grade wi
 	.venv-grade/bin/python -m pip install --quiet --constraint constraints.txt "$$(ls $(CURDIR)/dist/*.whl)[grade]"
 	$(BIN)/pytest tests/grading
 
+hosts: venv ## Try the panels in Notebook 7 and marimo, which go into .venv-hosts
+	$(PYTHON) -m venv .venv-hosts
+	.venv-hosts/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test,hosts]'
+	.venv-hosts/bin/pytest tests/hosts
+
 weights: venv ## Train the course's five networks again; it says what to write beside them
 	$(BIN)/python -m prune_lab.course.weights
 
@@ -76,5 +81,5 @@ bench: venv ## Time the engine against torch's and the widgets; the results go t
 	$(BIN)/python -m tests.benchmarks.widgets
 
 clean: ## Remove .venv and everything that tools left behind
-	rm -rf .venv .venv-grade node_modules *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-grade .venv-hosts node_modules *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from prune_lab.course.signing import sign
 from prune_lab.course.start import CourseError, course_notebooks, lab_notebooks, start
 
 NO_NOTEBOOKS = (
@@ -38,6 +39,7 @@ def lab() -> int:
     if not chapters:
         print(NO_NOTEBOOKS)
         return 1
+    sign(chapters)
     from jupyterlab.labapp import LabApp
 
     options = [
@@ -152,6 +154,7 @@ def examine_jupyter() -> Iterator[Finding]:
 def begin(folder: Path) -> int:
     """Make a learner's copy of the course, or add to it what is missing."""
     added, kept = start(folder)
+    sign(folder / name for name in added)
     for name in added:
         print(f"new   {folder / name}")
     for name in kept:

@@ -17,6 +17,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
+from prune_lab.course.signing import note
+from tutorial.panels import keep_panels
+
 SOURCES = Path(__file__).parent
 NOTEBOOKS = SOURCES.parent / "notebooks"
 # Tools ignore a tag that they do not know, in silence: no other tag may stand in a chapter.
@@ -93,10 +96,8 @@ def execute(notebook: NotebookNode) -> NotebookNode:
         coalesce_streams=True,
     )
     kernel.execute(env={**os.environ, **STEADY})
-    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-    for output in (o for c in notebook.cells for o in c.get("outputs", []) if "data" in o):
-        # A widget's view without its kernel is an error message: keep its picture and its text.
-        output.data.pop("application/vnd.jupyter.widget-view+json", None)
+    keep_panels(notebook)
+    notebook.metadata |= {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return notebook
 
 
@@ -111,6 +112,7 @@ def main(wanted: list[str]) -> int:
             return 1
         target = NOTEBOOKS / f"{source.stem}.ipynb"
         nbformat.write(notebook, target)
+        note([target], of=[f"{source.stem}.ipynb" for source in sources()])
         print("->", target.relative_to(SOURCES.parent))
     return 0
 

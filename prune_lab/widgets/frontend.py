@@ -10,7 +10,12 @@ STYLE = STATIC / "prune-lab.css"
 
 _IMPORT = re.compile(r'^import \{(.*?)\} from "\./(.+?)\.js";\n', re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
-_FOR_READERS = re.compile(r"^ */\*\*.*?\*/\n", re.MULTILINE | re.DOTALL)
+_FOR_READERS = re.compile(r"^ */\*(?:(?!\*/).)*\*/\n|^ *//[^\n]*\n", re.MULTILINE | re.DOTALL)
+
+
+def style() -> str:
+    """Return the style sheet of all widgets, without its comments."""
+    return _FOR_READERS.sub("", STYLE.read_text(encoding="utf-8"))
 
 
 def script(name: str) -> str:
@@ -18,11 +23,11 @@ def script(name: str) -> str:
 
     anywidget loads a widget's script as text, from no address, so the script cannot import a
     file beside it. Instead of a bundler: each part once, in the order of the imports, and as a
-    function of its own, so that two parts may use the same name for their own things. What says
-    how a function is called stays behind: a notebook that is stored with its panels has them all.
+    function of its own, so that two parts may use the same name for their own things. Comments that
+    stand on lines of their own stay behind: a notebook is stored with the script of each panel.
 
-    >>> print(script("order.js").splitlines()[0])
-    // Entries and the positions at which they go: how many are pruned, and what an entry is called.
+    >>> "// Entries and the positions" in script("order.js")
+    False
     >>> re.search("^import ", script("mask_explorer.js"), re.MULTILINE) is None
     True
     """

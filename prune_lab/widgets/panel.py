@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from prune_lab.widgets import lifetime
 from prune_lab.widgets.background import Background
 from prune_lab.widgets.dialogue import Dialogue, Layout
-from prune_lab.widgets.frontend import STYLE
+from prune_lab.widgets.frontend import style
 
 
 class Panel(Dialogue):
@@ -31,7 +31,7 @@ class Panel(Dialogue):
         layout: of the panel, as every ipywidget takes it.
     """
 
-    _css = STYLE.read_text(encoding="utf-8")  # of a path, anywidget would hold every panel for ever
+    _css = style()  # of a path, anywidget would hold every panel for ever
 
     message = traitlets.Unicode(help="one sentence for the panel").tag(sync=True)
     failed = traitlets.Bool(help="whether the message says that something went wrong").tag(
@@ -113,9 +113,11 @@ class Panel(Dialogue):
                 self.refresh()
 
     def _handle_custom_msg(self, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
-        """Take a question of the browser's; it also reports each view that comes and goes."""
+        """Take a question of the browser's; it also knocks, and reports each view."""
         super()._handle_custom_msg(content, buffers)
         asked = content.get("ask")
+        if asked in ("shown", "here"):
+            self.send({"here": content.get("from")})  # see presence.js
         if asked in ("shown", "hidden"):
             self._count_views(1 if asked == "shown" else -1)
         elif asked == "question":

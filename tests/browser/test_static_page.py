@@ -158,3 +158,17 @@ def test_a_hostile_name_is_only_text(page, open_page):
     open_page(MaskExplorer(model, label=hostile))
     expect(page.locator(".prune-lab-title").first).to_contain_text(hostile)
     assert page.locator("img").count() == 0
+
+
+def test_in_a_sandboxed_frame_without_a_hosts_variables(page, tmp_path, model):
+    save_page(MaskExplorer(model.conv1), tmp_path / "panel.html")
+    frame = '<iframe sandbox="allow-scripts" src="panel.html" width="900" height="900"></iframe>'
+    (tmp_path / "outside.html").write_text(frame)
+    page.goto((tmp_path / "outside.html").as_uri())
+    panel = page.frame_locator("iframe").get_by_role("group", name="Mask explorer for")
+    assert panel.evaluate("panel => getComputedStyle(panel).borderTopWidth") == "1px"
+    panel.get_by_role("slider").first.focus()
+    page.keyboard.press("Home")
+    expect(panel.locator(".prune-lab-counts")).to_contain_text("150 kept · 0 pruned")
+    page.keyboard.press("End")
+    expect(panel.locator(".prune-lab-counts")).to_contain_text("0 kept · 150 pruned")

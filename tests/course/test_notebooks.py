@@ -5,17 +5,23 @@ That the stored outputs are still what the code prints is nbval's work: `make no
 
 from __future__ import annotations
 
+import copy
+import importlib
+import json
 import os
 import re
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from prune_lab.course import signing
 from tutorial import build
+from tutorial.panels import STATE, VIEW, keep_panels
 
 CHAPTERS = build.sources()
 CHECK = re.compile(r"^checks\.\w+\(", re.M)
@@ -112,3 +118,41 @@ def test_a_changed_digit_in_a_stored_output_fails(tmp_path: Path) -> None:
     assert result.returncode == 1, result.stdout
     assert "Cell outputs differ" in result.stdout
     assert re.search(r"\b1 failed, \d+ passed", result.stdout), result.stdout
+
+
+@every_chapter
+def test_its_panels_are_stored_with_the_scripts_that_the_package_has(source: Path) -> None:
+    notebook = stored(source)
+    outputs = [o.data for cell in code_cells(notebook) for o in cell.outputs if "data" in o]
+    views = [data[VIEW]["model_id"] for data in outputs if VIEW in data]
+    state = notebook.metadata.widgets[STATE].state
+    assert views and set(views) <= set(state)
+    assert list(state) == sorted(state) and all(name.startswith("panel-") for name in state)
+    for name in views:
+        panel = state[name].state
+        module, _, kind = panel["_anywidget_id"].rpartition(".")
+        script = getattr(importlib.import_module(module), kind)._esm
+        assert panel["_esm"] == str(script), "run: make notebooks"
+        assert panel["layout"].removeprefix("IPY_MODEL_") in state
+
+
+def test_two_builds_name_the_panels_alike() -> None:
+    notebook = stored(CHAPTERS[2])
+    again = copy.deepcopy(notebook)
+    names = {name: uuid.uuid4().hex for name in again.metadata.widgets[STATE].state}
+    text = json.dumps(again)
+    for name, drawn in sorted(names.items(), reverse=True):  # panel-12 before panel-1
+        text = text.replace(f'"{name}"', f'"{drawn}"').replace(
+            f'"IPY_MODEL_{name}"', f'"IPY_MODEL_{drawn}"'
+        )
+    again = nbformat.from_dict(json.loads(text))
+    left = {"model_name": "LayoutModel", "state": {}}  # of a widget that no output shows
+    again.metadata.widgets[STATE].state[uuid.uuid4().hex] = nbformat.from_dict(left)
+    assert again != notebook
+    keep_panels(again)
+    assert again == notebook
+
+
+def test_the_course_knows_its_notebooks_as_they_were_built() -> None:
+    built = {path.name: signing.hash_of(path) for path in build.NOTEBOOKS.glob("*.ipynb")}
+    assert signing.hashes() == built, "run: make notebooks"

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat.sign import NotebookNotary
 
 from prune_lab.cli import main
 from prune_lab.course import start as start_module
 from prune_lab.course.release import release
+from prune_lab.course.signing import sign
 from prune_lab.course.start import CourseError, course_notebooks, start
 from tutorial import build
 
@@ -135,3 +137,39 @@ def test_outside_of_a_clone_release_says_what_it_needs(
     monkeypatch.setattr(release_module, "__file__", str(tmp_path / "a/b/release.py"))
     with pytest.raises(CourseError, match="inside a clone of PruneLab"):
         release("plain", tmp_path)
+
+
+def test_only_what_is_as_it_was_built_is_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+
+    def trusted(path: Path) -> bool:
+        notary = NotebookNotary()
+        try:
+            return notary.check_signature(nbformat.read(path, as_version=4))
+        finally:
+            notary.store.close()
+
+    folder = tmp_path / "course"
+    start(folder)
+    first, second = folder / NAMES[0], folder / NAMES[1]
+    text = first.read_text(encoding="utf-8")
+    changed = text.replace("print", "open", 1)
+    assert changed != text
+    first.write_text(changed, encoding="utf-8")
+    (folder / "folder.ipynb").mkdir()
+    assert sign([first, second, folder / "folder.ipynb", folder / "none.ipynb"]) == [second]
+    assert (trusted(first), trusted(second)) == (False, True)
+    # Written by a system with other line ends it is the same notebook.
+    first.write_bytes(text.encode().replace(b"\n", b"\r\n"))
+    assert sign([first]) == [first] and trusted(first)
+
+
+def test_the_learners_copy_is_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    assert main(["start", str(tmp_path / "course")]) == 0
+    notary = NotebookNotary()
+    copies = [nbformat.read(tmp_path / "course" / name, as_version=4) for name in NAMES]
+    assert all(map(notary.check_signature, copies))
+    notary.store.close()

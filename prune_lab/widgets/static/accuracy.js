@@ -2,7 +2,7 @@
 
 import { button, show } from "./controls.js";
 import { drawCurves, heightAt } from "./curve.js";
-import { element, write } from "./panel.js";
+import { element, forPython, write } from "./panel.js";
 
 /** @import { Point } from "./curve.js" */
 /** @import { Host } from "./dialogue.js" */
@@ -33,7 +33,7 @@ export function progressBar({ dialogue }, label) {
   const words = element("span");
   let measuring = false;
   const halt = button("Stop", () => dialogue.press(measuring ? "stop" : "go_on"));
-  const box = element("div", { class: "prune-lab-progress" }, bar, words, halt);
+  const box = element("div", { class: "prune-lab-progress" }, bar, words, forPython(halt));
   return {
     box,
     /** @param {{ done: number, measuring: boolean, said?: string }} now */
@@ -41,7 +41,7 @@ export function progressBar({ dialogue }, label) {
       measuring = on;
       box.hidden = done >= 1;
       bar.value = done;
-      write(words, said);
+      write(words, dialogue.away ? "Python measures it." : said);
       write(halt, on ? "Stop" : "Go on");
     },
   };

@@ -1,7 +1,7 @@
 // Apply, Undo, Reset, and the sentence in which Python answers.
 
 import { button } from "./controls.js";
-import { element, write } from "./panel.js";
+import { element, forPython, write } from "./panel.js";
 
 /** @import { Host } from "./dialogue.js" */
 
@@ -10,15 +10,19 @@ import { element, write } from "./panel.js";
  * @typedef {{ message: string, failed: boolean, undoable: boolean, resettable: boolean }} Applied
  */
 
-/** Python's sentence. */
-export function message() {
+/**
+ * Python's sentence, or a sentence about its absence.
+ * @param {Host} host
+ */
+export function message({ dialogue }) {
   const box = element("div", { class: "prune-lab-message", role: "status" });
   return {
     box,
     /** @param {Pick<Applied, "message" | "failed">} now */
     draw(now) {
-      write(box, now.message);
-      box.classList.toggle("prune-lab-failed", now.failed);
+      const { words } = dialogue.presence;
+      write(box, words || now.message);
+      box.classList.toggle("prune-lab-failed", now.failed && !words);
     },
   };
 }
@@ -32,7 +36,7 @@ export function applies({ dialogue }) {
   const undo = button("Undo", () => dialogue.press("undo"));
   const reset = button("Reset", () => dialogue.press("reset"));
   return {
-    box: element("div", { class: "prune-lab-buttons" }, apply, undo, reset),
+    box: element("div", { class: "prune-lab-buttons" }, forPython(apply, undo, reset)),
     /** @param {Pick<Applied, "undoable" | "resettable">} now */
     draw(now) {
       undo.disabled = !now.undoable;

@@ -13,16 +13,20 @@
 // - Choices and buttons wait in one line. Apply applies what was on the screen when it was pressed.
 // - Nothing moves under the pointer: see `keepRoom` in controls.js.
 //
+// - Without Python nothing is asked: see presence.js. What was chosen stays with us till it is back.
+//
 // All views of a panel in one page share its dialogue; another page is another asker, and learns
 // from Python's answer what was chosen here.
+
+import { Presence } from "./presence.js";
 
 /**
  * What a host gives to a script: anywidget's own contract, and nothing more of any host's.
  * @typedef {object} Model
  * @property {(name: string) => any} get
  * @property {(name: string, value: any) => void} set
- * @property {(event: string, react: () => void) => void} on
- * @property {(event: string, react: () => void) => void} off
+ * @property {(event: string, react: (content: any) => void) => void} on
+ * @property {(event: string, react: (content: any) => void) => void} off
  * @property {() => void} save_changes
  * @property {(content: object, callbacks?: undefined, buffers?: ArrayBufferView[]) => void} send
  */
@@ -62,20 +66,26 @@ function lay(under, over) {
 
 /** One panel's questions and answers. */
 export class Dialogue {
-  /** @param {Model} model */
-  constructor(model) {
+  /**
+   * @param {Model} model
+   * @param {string[]} needs  The controls of which nothing can be shown without Python.
+   */
+  constructor(model, needs = []) {
     this.model = model;
+    this.needs = needs;
     this.asker = String(Math.random()).slice(2);
     this.number = 0; // of the last question
     /** @type {(Question & { number: number })[]} */
     this.open = []; // questions without an answer
     /** @type {Choices} */
     this.unsent = {}; // what was chosen since
+    this.alone = false; // whether Python was away
     this.eager = false; // whether that goes out with the next answer
     this.late = false; // whether an answer is overdue
     this.timer = 0;
     /** @type {Set<() => void>} */
     this.listeners = new Set();
+    this.presence = new Presence(model, this.asker, () => this.turn());
     this.takeAnswer = this.takeAnswer.bind(this);
     model.on("change:answer", this.takeAnswer);
   }
@@ -149,9 +159,33 @@ export class Dialogue {
     for (const name of names) delete this.unsent[name];
   }
 
+  /** Whether there is no Python to ask. */
+  get away() {
+    return this.presence.away;
+  }
+
+  /** Python has gone, or it is back. */
+  turn() {
+    if (this.away) this.takeBack();
+    else if (this.alone) this.ask();
+    this.alone = this.away;
+    this.tell();
+  }
+
+  /** Take back what was asked and will not be answered; what needs no Python stays chosen. */
+  takeBack() {
+    const asked = this.open.map(({ choices }) => choices);
+    this.unsent = [...asked, this.unsent].reduce(lay, {});
+    this.drop(...this.needs);
+    this.open = [];
+    this.late = false;
+    clearTimeout(this.timer);
+    this.timer = 0;
+  }
+
   /** Send what was chosen. */
   ask() {
-    if (Object.keys(this.unsent).length) this.send({ choices: this.unsent });
+    if (!this.away && Object.keys(this.unsent).length) this.send({ choices: this.unsent });
   }
 
   /**
@@ -159,6 +193,7 @@ export class Dialogue {
    * @param {string} button
    */
   press(button) {
+    if (this.away) return;
     this.ask();
     this.send({ choices: {}, press: button });
     this.tell();
@@ -174,7 +209,7 @@ export class Dialogue {
     const entries = Object.entries(question.choices);
     const bytes = entries.filter(([, value]) => ArrayBuffer.isView(value));
     const choices = Object.fromEntries(entries.filter(([, value]) => !ArrayBuffer.isView(value)));
-    this.model.send(
+    const sent = this.presence.send(
       {
         ask: "question",
         from: this.asker,
@@ -183,10 +218,9 @@ export class Dialogue {
         choices,
         bytes: bytes.map(([name]) => name),
       },
-      undefined,
       bytes.map(([, value]) => value),
     );
-    if (!this.timer) this.becomeLate();
+    if (sent && !this.timer) this.becomeLate();
   }
 
   becomeLate() {
@@ -225,6 +259,7 @@ export class Dialogue {
 
   end() {
     clearTimeout(this.timer);
+    this.presence.end();
     this.model.off("change:answer", this.takeAnswer);
   }
 }
@@ -247,10 +282,15 @@ export class Dialogue {
 function openBox(dialogue, name, { plain, fit }) {
   const { model } = dialogue;
   let taking = false;
+  let saved = plain(dialogue.get(name));
   const give = () => {
     if (taking) return;
     const value = plain(dialogue.get(name));
     if (model.get(name) !== value) model.set(name, value);
+    // A host that runs cells when a panel's value changes, as marimo does, hears of it once Python knows it.
+    if (value === saved || dialogue.waits(name)) return;
+    saved = value;
+    model.save_changes();
   };
   const take = () => {
     const [sent, value] = [model.get(name), dialogue.get(name)];
@@ -273,18 +313,19 @@ function openBox(dialogue, name, { plain, fit }) {
 /**
  * A panel's script as anywidget wants it, with one dialogue for all views of a model. The look of a
  * panel hangs on the class that its element gets here, for a host need not give it any. `boxes` are the
- * controls that can be linked in the browser.
+ * controls that can be linked in the browser; of those in `needs` nothing can be shown without Python.
  * @param {(host: Host) => () => void} render
  * @param {Record<string, Box>} boxes
+ * @param {string[]} needs
  */
-export function panel(render, boxes = {}) {
+export function panel(render, boxes = {}, needs = []) {
   return () => {
     /** @type {Dialogue} */
     let dialogue;
     return {
       /** @param {{ model: Model }} host */
       initialize({ model }) {
-        dialogue = new Dialogue(model);
+        dialogue = new Dialogue(model, needs);
         const stops = Object.entries(boxes).map(([name, box]) => openBox(dialogue, name, box));
         return () => {
           for (const stop of stops) stop();
@@ -294,11 +335,12 @@ export function panel(render, boxes = {}) {
       /** @param {{ model: Model, el: HTMLElement }} host */
       render({ model, el }) {
         el.classList.add("prune-lab");
-        model.send({ ask: "shown" });
-        const stop = render({ model, el, dialogue });
+        const { presence } = dialogue;
+        presence.knock("shown");
+        const stops = [render({ model, el, dialogue }), presence.watch(el)];
         return () => {
-          stop();
-          model.send({ ask: "hidden" });
+          for (const stop of stops) stop();
+          presence.send({ ask: "hidden" });
         };
       },
     };

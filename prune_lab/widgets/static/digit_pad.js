@@ -7,7 +7,7 @@ import { message } from "./applies.js";
 import { fullScreen, slider } from "./controls.js";
 import { panel } from "./dialogue.js";
 import { networksView, pad } from "./pad.js";
-import { assemble, element } from "./panel.js";
+import { assemble, element, forPython } from "./panel.js";
 import { named, offered, seedBox, techniqueMenu } from "./techniques.js";
 
 /** @import { Host } from "./dialogue.js" */
@@ -52,7 +52,8 @@ function readAnswers({ model, dialogue }, empty) {
     dense: model.get("dense"),
     pruned: model.get("pruned"),
     label: dialogue.get("label"),
-    late: dialogue.late,
+    // What was drawn without Python has no answer.
+    late: dialogue.late || (dialogue.away && dialogue.waits("image", "label", "amount")),
     empty,
     message: model.get("message"),
     failed: model.get("failed"),
@@ -66,7 +67,7 @@ export default panel(
       const follow = (/** @type {Record<string, string | number>} */ choices) => host.dialogue.follow(choices);
       const [techniques, seed, amount] = [techniqueMenu(follow), seedBox(host, follow), amountSlider(host)];
       const [paper, seen, charts] = [pad(host, redraw), networksView(host), answers(host)];
-      const [words, sentence] = [verdict(host), message()];
+      const [words, sentence] = [verdict(host), message(host)];
       paper.box.append(seen.box);
       return {
         label: () => "Digit pad",
@@ -74,8 +75,8 @@ export default panel(
         read: () => readAnswers(host, paper.empty()),
         parts: [techniques, seed, amount, charts, words, sentence, paper, seen],
         rows: [
-          element("div", { class: "prune-lab-controls" }, techniques.box, seed.box, fullScreen(host.el)),
-          element("div", { class: "prune-lab-hand" }, amount.box, sentence.box),
+          element("div", { class: "prune-lab-controls" }, forPython(techniques.box, seed.box), fullScreen(host.el)),
+          element("div", { class: "prune-lab-hand" }, forPython(amount.box), sentence.box),
           element(
             "div",
             { class: "prune-lab-figure" },
@@ -86,4 +87,5 @@ export default panel(
       };
     }),
   { amount: SHARE_BOX },
+  ["technique", "seed"],
 );

@@ -3,7 +3,9 @@
 
 import { button, show } from "./controls.js";
 import { panel } from "./dialogue.js";
-import { element, listen, quietVoice, write } from "./panel.js";
+import { element, forPython, listen, quietVoice, withPython, write } from "./panel.js";
+
+const WITHOUT_PYTHON = "Run this cell to guess: Python keeps the guess, and there is none here yet.";
 
 /**
  * What is asked, as a question's `sent` in Python says it.
@@ -62,7 +64,7 @@ export function guessPanel(ask, reveal) {
   return panel(({ model, el, dialogue }) => {
     const question = model.get("question");
     const truth = model.get("truth");
-    const body = element("div", { class: "prune-lab-figure prune-lab-guess" });
+    const body = truth === null ? forPython() : element("div");
     const words = element("div", { class: "prune-lab-guess-words", dir: "auto" });
     const back = button("Take back", () => dialogue.choose({ guess: null }));
     const message = element("div", { class: "prune-lab-message", role: "status", dir: "auto" });
@@ -72,16 +74,16 @@ export function guessPanel(ask, reveal) {
     el.append(
       element("div", { class: "prune-lab-guess-question", dir: "auto" }, question.text),
       body,
-      element("div", { class: "prune-lab-counts prune-lab-guess-foot" }, words, back),
+      element("div", { class: "prune-lab-counts prune-lab-guess-foot" }, words, forPython(back)),
       message,
       voice.region,
     );
 
     /** @type {Hand<Guess>} */
     const hand = {
-      move: (guess) => dialogue.move({ guess }),
+      move: (guess) => dialogue.away || dialogue.move({ guess }),
       rest: () => dialogue.ask(),
-      choose: (guess) => dialogue.choose({ guess }),
+      choose: (guess) => dialogue.away || dialogue.choose({ guess }),
     };
     /** @type {View<Guess>} */
     const view =
@@ -93,7 +95,8 @@ export function guessPanel(ask, reveal) {
       const guess = dialogue.get("guess");
       view.set(guess, model.get("gap"));
       const waits = dialogue.late ? " No kernel has taken it yet." : "";
-      write(words, `${view.words(guess)}${waits}`);
+      withPython(el, !dialogue.away);
+      write(words, truth === null && dialogue.away ? WITHOUT_PYTHON : `${view.words(guess)}${waits}`);
       words.classList.toggle("prune-lab-soft", truth === null && guess === null);
       show(back, truth === null && guess !== null, truth === null); // its room stays, for the next guess
       if (!dialogue.late) voice.say(words.textContent);

@@ -9,10 +9,10 @@ import { codeLine } from "./code.js";
 import { fullScreen, switcher } from "./controls.js";
 import { panel } from "./dialogue.js";
 import { histogram } from "./histogram.js";
-import { assemble, element, write } from "./panel.js";
+import { assemble, element, forPython, write } from "./panel.js";
 import { bars, parameterMenu } from "./parameters.js";
 import { picture } from "./picture.js";
-import { previewOf } from "./preview.js";
+import { previewOf, RANKED_BY } from "./preview.js";
 import { optionControls, seedBox, techniqueMenu } from "./techniques.js";
 
 /** @import { Host, Model } from "./dialogue.js" */
@@ -143,8 +143,8 @@ export default panel(
         techniqueMenu(request),
         optionControls(host, request),
         seedBox(host, request),
-        viewSwitch(host),
       ];
+      const view = viewSwitch(host);
       const [amount, buttons] = [amountControl(host, read), applies(host)];
       const [heat, values, curve, layers] = [
         picture(host, read, redraw),
@@ -152,7 +152,7 @@ export default panel(
         accuracyCurve(host),
         bars(host),
       ];
-      const [words, code, sentence] = [counts(host), codeLine(), message()];
+      const [words, code, sentence] = [counts(host), codeLine(), message(host)];
       buttons.box.append(fullScreen(host.el));
       const side = element("div", { class: "prune-lab-side" }, values.box, curve.box, layers.box);
       return {
@@ -160,9 +160,9 @@ export default panel(
         traits: TRAITS,
         read: () => told(host, read),
         // Words before pictures: a canvas that writes text has the page laid out, which is then done once.
-        parts: [...chosen, amount, buttons, layers, code, sentence, heat, words, values, curve],
+        parts: [...chosen, view, amount, buttons, layers, code, sentence, heat, words, values, curve],
         rows: [
-          element("div", { class: "prune-lab-controls" }, ...chosen.map(({ box }) => box)),
+          element("div", { class: "prune-lab-controls" }, forPython(...chosen.map(({ box }) => box)), view.box),
           element("div", { class: "prune-lab-hand" }, amount.box, buttons.box, sentence.box),
           element("div", { class: "prune-lab-figure" }, element("div", { class: "prune-lab-columns" }, heat.box, side)),
           words.box,
@@ -171,4 +171,5 @@ export default panel(
       };
     }),
   { amount: AMOUNT_BOX },
+  RANKED_BY,
 );

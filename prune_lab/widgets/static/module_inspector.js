@@ -5,7 +5,7 @@ import { message } from "./applies.js";
 import { button, fullScreen } from "./controls.js";
 import { panel } from "./dialogue.js";
 import { holdings } from "./holdings.js";
-import { assemble, element, remembered, write } from "./panel.js";
+import { assemble, element, forPython, remembered, write } from "./panel.js";
 import { moduleTree, readTree } from "./tree.js";
 
 /** @import { Host } from "./dialogue.js" */
@@ -18,7 +18,7 @@ function comparison({ model, dialogue, el }) {
   const since = element("span", { class: "prune-lab-since" });
   const now = button("Compare from now", () => dialogue.press("mark"));
   return {
-    box: element("div", { class: "prune-lab-bar" }, since, now, fullScreen(el)),
+    box: element("div", { class: "prune-lab-bar" }, since, forPython(now), fullScreen(el)),
     draw: () => write(since, `“Before” is the model as it was ${model.get("since")}.`),
   };
 }
@@ -36,7 +36,7 @@ export default panel((host) =>
       if (path !== dialogue.get("module")) dialogue.choose({ module: path });
     };
     const [tree, held] = [moduleTree(read, choose, redraw), holdings(redraw)];
-    const [since, sentence] = [comparison(host), message()];
+    const [since, sentence] = [comparison(host), message(host)];
     return {
       label: () => "Module inspector",
       traits: ["tree", "rows", "since", "message", "failed"],

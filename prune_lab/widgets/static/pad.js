@@ -1,7 +1,7 @@
 // The pad of DigitPad: the paper with its ink, and the buttons below.
 
 import { button } from "./controls.js";
-import { element, fitted, numbers, remembered, write } from "./panel.js";
+import { element, fitted, forPython, numbers, remembered, write } from "./panel.js";
 import { followHand, penOn } from "./pen.js";
 
 /** @import { Host } from "./dialogue.js" */
@@ -140,8 +140,10 @@ export function pad(host, redraw) {
     "div",
     { class: "prune-lab-pad-buttons" },
     button("Clear", () => pen.change((ink) => ink.fill(0))),
-    button("Real digit", () => wish("real")),
-    button("One that pruning breaks", () => wish("broken")),
+    forPython(
+      button("Real digit", () => wish("real")),
+      button("One that pruning breaks", () => wish("broken")),
+    ),
   );
   const box = element("div", { class: "prune-lab-padding" }, canvas, caption, buttons);
   let room = 0;

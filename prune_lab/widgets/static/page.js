@@ -8,7 +8,7 @@ export class Model {
   /** @param {Record<string, any>} state */
   constructor(state) {
     this.state = state;
-    /** @type {[event: string, react: () => void][]} */
+    /** @type {[event: string, react: (content?: object) => void][]} */
     this.heard = []; // in the order of `on`
   }
 
@@ -24,12 +24,20 @@ export class Model {
   set(name, value) {
     if (this.state[name] === value) return;
     this.state[name] = value;
-    for (const [event, react] of [...this.heard]) if (event === `change:${name}`) react();
+    this.tell(`change:${name}`);
+  }
+
+  /**
+   * @param {string} happened
+   * @param {object} [content]
+   */
+  tell(happened, content) {
+    for (const [event, react] of [...this.heard]) if (event === happened) react(content);
   }
 
   /**
    * @param {string} event
-   * @param {() => void} react
+   * @param {(content?: object) => void} react
    */
   on(event, react) {
     this.heard.push([event, react]);
@@ -37,7 +45,7 @@ export class Model {
 
   /**
    * @param {string} event
-   * @param {() => void} react
+   * @param {(content?: object) => void} react
    */
   off(event, react) {
     this.heard = this.heard.filter(([heard, of]) => !(heard === event && of === react));
@@ -47,9 +55,10 @@ export class Model {
 
   /**
    * A button that needs Python says so; choices are kept by the panel itself.
-   * @param {object} question
+   * @param {{ ask?: string, from?: string, press?: string }} question
    */
   send(question) {
+    if (question.ask === "shown" || question.ask === "here") this.tell("msg:custom", { here: question.from });
     if (!("press" in question && question.press)) return;
     this.set("failed", false);
     this.set("message", NO_KERNEL);

@@ -49,6 +49,23 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /**
+ * What can do nothing without Python: grey as long as there is none, see `assemble`.
+ * @param {Node[]} parts
+ */
+export const forPython = (...parts) => element("fieldset", { class: "prune-lab-for-python" }, ...parts);
+
+/**
+ * Whether there is Python for these.
+ * @param {Element} panel
+ * @param {boolean} there
+ */
+export function withPython(panel, there) {
+  for (const part of panel.querySelectorAll(".prune-lab-for-python")) {
+    /** @type {HTMLFieldSetElement} */ (part).disabled = !there;
+  }
+}
+
+/**
  * Write an element's text where it is another: the browser lays out anew whatever is written.
  * @param {Element} target
  * @param {string} text
@@ -226,6 +243,7 @@ export function assemble({ model, el, dialogue }, build) {
     frame = 0;
     const now = read();
     el.setAttribute("aria-label", label(now));
+    withPython(el, !dialogue.away);
     for (const part of parts) part.draw(now, screen);
     voice.say(parts.map((part) => part.say?.(now)).find(Boolean) ?? "");
   }

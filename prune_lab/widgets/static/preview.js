@@ -37,7 +37,7 @@ import { named, offered } from "./techniques.js";
  */
 
 // The controls that the picture depends on.
-const RANKED_BY = ["name", "technique", "n", "dim", "m", "seed"];
+export const RANKED_BY = ["name", "technique", "n", "dim", "m", "seed"];
 
 /**
  * The positions, or a mask by hand (1 kept, 0 pruned) in their place; -1 is gone in both.

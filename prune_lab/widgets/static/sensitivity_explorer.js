@@ -10,7 +10,7 @@ import { fullScreen, slider } from "./controls.js";
 import { swatch } from "./curve.js";
 import { panel } from "./dialogue.js";
 import { readLayers } from "./layers.js";
-import { assemble, element, write } from "./panel.js";
+import { assemble, element, forPython, write } from "./panel.js";
 import { sensitivityCurves } from "./sensitivity_curves.js";
 import { seedBox, techniqueMenu } from "./techniques.js";
 
@@ -185,57 +185,60 @@ export function lines({ layers, current, technique: { value, random, options } }
   return [...calls, ...after].join("\n") || "# Every slider is at 0: nothing is pruned.";
 }
 
-export default panel((host) =>
-  assemble(host, (redraw) => {
-    const { model, dialogue } = host;
-    /** @type {Spot} */
-    const spot = { pointed: -1, focused: -1, at: null };
-    const point = (/** @type {Partial<Spot>} */ change) => {
-      Object.assign(spot, change);
-      redraw();
-    };
-    const choose = (/** @type {Record<string, string | number>} */ choices) => dialogue.choose(choices);
-    const [techniques, seed] = [techniqueMenu(choose), seedBox(host, choose)];
-    const [all, each, curves] = [
-      allLayers(host),
-      layerSliders(host, spot, point),
-      sensitivityCurves(host, spot, point),
-    ];
-    const [sums, code, buttons, sentence] = [
-      stats(model),
-      codeLine("The calls that do the same"),
-      applies(host),
-      message(),
-    ];
-    buttons.box.append(fullScreen(host.el));
-    const columns = element(
-      "div",
-      { class: "prune-lab-columns prune-lab-sensitivity" },
-      element("div", { class: "prune-lab-main" }, each.box),
-      curves.box,
-    );
-    return {
-      label: () => "Sensitivity explorer",
-      traits: TRAITS,
-      read() {
-        const now = readLayers(host);
-        return {
-          ...now,
-          code: lines(now, dialogue.get("seed")),
-          message: model.get("message"),
-          failed: model.get("failed"),
-          undoable: model.get("undoable"),
-          resettable: true,
-        };
-      },
-      parts: [techniques, seed, all, each, buttons, sentence, sums, code, curves],
-      rows: [
-        element("div", { class: "prune-lab-controls" }, techniques.box, seed.box),
-        element("div", { class: "prune-lab-hand" }, all.box, buttons.box, sentence.box),
-        element("div", { class: "prune-lab-figure" }, columns),
-        sums.box,
-        code.box,
-      ],
-    };
-  }),
+export default panel(
+  (host) =>
+    assemble(host, (redraw) => {
+      const { model, dialogue } = host;
+      /** @type {Spot} */
+      const spot = { pointed: -1, focused: -1, at: null };
+      const point = (/** @type {Partial<Spot>} */ change) => {
+        Object.assign(spot, change);
+        redraw();
+      };
+      const choose = (/** @type {Record<string, string | number>} */ choices) => dialogue.choose(choices);
+      const [techniques, seed] = [techniqueMenu(choose), seedBox(host, choose)];
+      const [all, each, curves] = [
+        allLayers(host),
+        layerSliders(host, spot, point),
+        sensitivityCurves(host, spot, point),
+      ];
+      const [sums, code, buttons, sentence] = [
+        stats(model),
+        codeLine("The calls that do the same"),
+        applies(host),
+        message(host),
+      ];
+      buttons.box.append(fullScreen(host.el));
+      const columns = element(
+        "div",
+        { class: "prune-lab-columns prune-lab-sensitivity" },
+        element("div", { class: "prune-lab-main" }, each.box),
+        curves.box,
+      );
+      return {
+        label: () => "Sensitivity explorer",
+        traits: TRAITS,
+        read() {
+          const now = readLayers(host);
+          return {
+            ...now,
+            code: lines(now, dialogue.get("seed")),
+            message: model.get("message"),
+            failed: model.get("failed"),
+            undoable: model.get("undoable"),
+            resettable: true,
+          };
+        },
+        parts: [techniques, seed, all, each, buttons, sentence, sums, code, curves],
+        rows: [
+          element("div", { class: "prune-lab-controls" }, forPython(techniques.box, seed.box)),
+          element("div", { class: "prune-lab-hand" }, all.box, buttons.box, sentence.box),
+          element("div", { class: "prune-lab-figure" }, columns),
+          sums.box,
+          code.box,
+        ],
+      };
+    }),
+  {},
+  ["technique", "seed"],
 );

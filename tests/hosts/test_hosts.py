@@ -1,0 +1,143 @@
+"""Panels in hosts other than JupyterLab: Notebook 7 and marimo, in headless Chromium.
+
+`make hosts` installs both into .venv-hosts and runs this file; `make test` does not, for they are
+large and bring servers of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import browser, chromium_path  # noqa: F401
+from tests.browser.notebook import PATIENCE, until, write
+
+PANEL = """
+import torch
+from torch import nn
+from prune_lab.widgets import MaskExplorer
+
+torch.manual_seed(0)
+layer = nn.Conv2d(1, 6, 5)
+explorer = MaskExplorer(layer)
+"""
+MARIMO = f"""
+import marimo
+
+app = marimo.App()
+
+
+@app.cell
+def _():
+    import marimo as mo
+{"".join("    " + line + chr(10) for line in PANEL.strip().splitlines())}
+    panel = mo.ui.anywidget(explorer)
+    panel
+    return explorer, mo, panel
+
+
+@app.cell
+def _(explorer, mo, panel):
+    mo.md(f"FOLLOWS {{panel.value['amount']}} {{explorer.amount}} {{int(explorer.mask.sum())}}")
+    return
+"""
+
+
+@pytest.fixture
+def page(browser):  # noqa: F811
+    """A fresh page; what its host complains of in the console is the host's."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()
+
+
+@contextmanager
+def serving(folder: Path, *command: str) -> Iterator[str]:
+    """A server of this machine alone, on a free port; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = [part.format(port=port) for part in command]
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(folder), "HOME": str(folder)}
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *arguments], cwd=folder, env=environment, stdout=log, stderr=log
+        )
+
+    def is_up() -> bool:
+        assert server.poll() is None, (folder / "server.log").read_text()
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            return False
+        return True
+
+    try:
+        until(is_up, True)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def use(page, after):
+    """Slide, paint and apply; `after` looks at what Python has then."""
+    panel = page.get_by_role("group", name="Mask explorer for").first
+    panel.wait_for()
+    counts, code = panel.locator(".prune-lab-counts"), panel.locator("code")
+    assert panel.evaluate("panel => getComputedStyle(panel).borderTopWidth") == "1px"  # its style
+    panel.get_by_role("slider").first.focus()
+    page.keyboard.press("Home")
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    expect(counts).to_contain_text("120 kept · 30 pruned")
+    expect(code).to_contain_text("amount=0.2")
+    after("0.2", 120)
+    cell = panel.locator(".prune-lab-heatmap").bounding_box()
+    page.mouse.click(cell["x"] + 12, cell["y"] + 30)
+    expect(code).to_contain_text("custom_from_mask")
+    panel.get_by_role("button", name="Apply", exact=True).click()
+    expect(panel.get_by_role("status")).to_contain_text("Applied: layer.weight is now")
+    expect(panel.get_by_role("button", name="Undo")).to_be_enabled()
+
+
+def test_marimo(page, tmp_path):
+    pytest.importorskip("marimo")
+    (tmp_path / "notebook.py").write_text(MARIMO)
+    command = "marimo run notebook.py --headless --no-token --host 127.0.0.1 --port {port}"
+    with serving(tmp_path, *command.split()) as address:
+        page.goto(address)
+        # A cell that reads the panel's value runs again by itself.
+        use(
+            page,
+            lambda amount, kept: page.get_by_text(f"FOLLOWS {amount} {amount} {kept}").wait_for(),
+        )
+
+
+def test_notebook_7(page, tmp_path):
+    pytest.importorskip("notebook")
+    write(tmp_path, "notebook.ipynb", f"{PANEL}explorer", "print('FOLLOWS', explorer.amount)")
+    command = "notebook --no-browser --allow-root --ip=127.0.0.1 --port={port}"
+    options = ["--IdentityProvider.token=secret", "--ServerApp.root_dir=."]
+    with serving(tmp_path, *command.split(), *options) as address:
+        page.goto(f"{address}/notebooks/notebook.ipynb?token=secret")
+        page.locator(".jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Shift+Enter")
+        page.get_by_role("group", name="Mask explorer for").first.wait_for()
+
+        def look(amount, kept):
+            page.locator(".jp-CodeCell .cm-content").last.click()
+            page.keyboard.press("Control+Enter")
+            page.get_by_text(f"FOLLOWS {amount}", exact=True).wait_for()
+            page.keyboard.press("Escape")
+
+        use(page, look)
