@@ -73,7 +73,7 @@ export function guessPanel(ask, reveal) {
     el.setAttribute("aria-label", `${truth === null ? "Your guess" : "The answer"}: ${question.text}`);
     el.append(
       element("div", { class: "prune-lab-guess-question", dir: "auto" }, question.text),
-      body,
+      element("div", { class: "prune-lab-figure prune-lab-guess" }, body),
       element("div", { class: "prune-lab-counts prune-lab-guess-foot" }, words, forPython(back)),
       message,
       voice.region,
