@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -294,8 +294,14 @@ def test_cases_are_drawn_anew_however_the_seed_is_set() -> None:
     assert len({a for a, _ in drawn}) == len({b for _, b in drawn}) == 3
 
 
-def test_a_verdict_as_a_cells_last_value_leaves_no_second_output() -> None:
-    shell = InteractiveShell.instance()
+@pytest.fixture
+def shell() -> Iterator[InteractiveShell]:
+    """An IPython of this test alone: panels made in one wait until somebody sees them."""
+    yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()
+
+
+def test_a_verdict_as_a_cells_last_value_leaves_no_second_output(shell: InteractiveShell) -> None:
     shell.user_ns["judged"] = judged
     with capture_output() as captured:
         shell.run_cell("judged(lambda: 'so')")
