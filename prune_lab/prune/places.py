@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
-from torch.nn.utils import prune as torch_prune
+from torch.nn.utils.prune import BasePruningMethod as PruningHook  # ours are registered with it
 
 from . import attention
 from .record import Place, Record
@@ -30,18 +30,16 @@ def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
     """
     if not isinstance(module, nn.Module) or not isinstance(name, str):
         raise TypeError(_not_a_place(module, name))
-    found = [
-        (key, hook)
-        for key, hook in module._forward_pre_hooks.items()
-        if getattr(hook, "_tensor_name", None) == name
-        and isinstance(hook, torch_prune.BasePruningMethod)
-    ]
-    if len(found) > 1:
-        raise AssertionError(
-            "Avoid adding multiple pruning hooks to the "
-            f"same tensor {name} of module {module}. Use a PruningContainer."
-        )
-    return found[0] if found else (None, None)
+    found: tuple[Any, Any] = (None, None)
+    for key, hook in module._forward_pre_hooks.items():
+        if getattr(hook, "_tensor_name", None) == name and isinstance(hook, PruningHook):
+            if found[1] is not None:
+                raise AssertionError(
+                    "Avoid adding multiple pruning hooks to the "
+                    f"same tensor {name} of module {module}. Use a PruningContainer."
+                )
+            found = key, hook
+    return found
 
 
 def pruned_names(module: nn.Module) -> list[str]:
@@ -49,7 +47,7 @@ def pruned_names(module: nn.Module) -> list[str]:
     return [
         hook._tensor_name
         for hook in module._forward_pre_hooks.values()
-        if isinstance(hook, torch_prune.BasePruningMethod)
+        if isinstance(hook, PruningHook)
     ]
 
 
@@ -69,8 +67,9 @@ def to_prune(module: nn.Module, name: str, pruned: bool) -> Tensor:
     if pruned:
         return original(module, name)
     parameter = module._parameters.get(name)
-    base = name.removesuffix("_orig")
-    if parameter is None or (base is not name and base in pruned_names(module)):
+    if parameter is None or (
+        name.endswith("_orig") and name.removesuffix("_orig") in pruned_names(module)
+    ):
         raise _why_not(module, name)
     kind = type(module).__name__
     if isinstance(parameter, UninitializedParameter):
@@ -85,8 +84,8 @@ def to_prune(module: nn.Module, name: str, pruned: bool) -> Tensor:
 
 def original(module: nn.Module, name: str) -> Tensor:
     """Return the tensor under the mask of the pruned parameter ``name``."""
-    orig: Tensor | None = module._parameters.get(name + "_orig")
-    return getattr(module, name + "_orig") if orig is None else orig
+    orig: Tensor = getattr(module, name + "_orig")
+    return orig
 
 
 def own_parameter(module: nn.Module, name: str) -> nn.Parameter:
@@ -108,8 +107,8 @@ def own_parameter(module: nn.Module, name: str) -> nn.Parameter:
 
 def mask_of(module: nn.Module, name: str) -> Tensor:
     """Return the mask of the pruned parameter ``name``."""
-    mask: Tensor | None = module._buffers.get(name + "_mask")
-    return getattr(module, name + "_mask") if mask is None else mask
+    mask: Tensor = getattr(module, name + "_mask")
+    return mask
 
 
 def own_masks(module: nn.Module) -> dict[nn.Parameter, Tensor]:
@@ -121,26 +120,9 @@ def own_masks(module: nn.Module) -> dict[nn.Parameter, Tensor]:
     }
 
 
-def unpruned_order(module: nn.Module, record_of: Iterable[Record | None]) -> tuple[str, ...]:
-    """Return the names of the parameters in the order they had before any was pruned.
-
-    Args:
-        module: holds them.
-        record_of: what its pruning hooks know.
-    """
-    for record in record_of:
-        if record is not None and record.order:
-            return record.order
-    return tuple(module._parameters)
-
-
 def put_mask(module: nn.Module, name: str, mask: Tensor) -> None:
-    """Put ``mask`` on a parameter, pruned or not; what :func:`show` shows is the caller's task."""
-    if name + "_mask" in module._buffers:
-        module._buffers[name + "_mask"] = mask
-        return
-    orig = module._parameters[name]
-    module.register_parameter(name + "_orig", orig)
+    """Put a mask on a parameter; what :func:`show` shows is the caller's task."""
+    module.register_parameter(name + "_orig", module._parameters[name])
     del module._parameters[name]
     module.register_buffer(name + "_mask", mask)
     attention.mask_when_read(module)
@@ -156,28 +138,20 @@ def release(module: nn.Module, name: str) -> None:
 
 
 def back_in_order(module: nn.Module, name: str, order: tuple[str, ...]) -> None:
-    """Move a released parameter to where it was before: pruned ones come last.
+    """Move a released parameter, which comes last, to where it was before.
 
     Args:
         module: holds it.
         name: its name.
-        order: of the parameters before any was pruned.
+        order: of the parameters before any was pruned; empty if torch's hook pruned it.
     """
-    if name not in order:  # torch's hook pruned it and does not tell
-        return
-    table = module._parameters
-    later = order[order.index(name) + 1 :]
-    pruned = {n + "_orig" for n in pruned_names(module)}
-    clean = [n for n in table if n not in pruned and n != name]
-    follows = next((n for n in clean if n in later), None)
-    where = clean.index(follows) if follows is not None else len(clean)
-    names = [*clean[:where], name, *clean[where:], *(n for n in table if n in pruned)]
-    values = [table[n] for n in names]
-    table.clear()
-    table.update(zip(names, values, strict=True))
+    if name in order:
+        before = order[: order.index(name)]
+        for other in [n for n in module._parameters if n not in before and n != name]:
+            module._parameters[other] = module._parameters.pop(other)
 
 
-def show(module: nn.Module, name: str, weight: Tensor, record: Record | None) -> None:
+def show(module: nn.Module, name: str, weight: Any, record: Record | None) -> None:
     """Make ``weight``, a masked one, what ``module`` computes with under ``name``."""
     if isinstance(module, attention.PrunedOutProjection):  # it computes its own at every read
         return
@@ -208,36 +182,27 @@ def refuse_assigned(module: nn.Module, name: str, record: Record | None) -> None
 
 
 class unchanged_on_error(contextlib.AbstractContextManager[None]):
-    """Give the modules their parameters, buffers, hooks and weights back if the block raises.
+    """Give modules their parameters, buffers, hooks and attributes back if the block raises."""
 
-    Args:
-        places: what the block prunes or unprunes.
-    """
-
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
         self._before = [
-            (
-                module,
-                name,
-                type(module),
-                module.__dict__.get(name, _MISSING),
-                [(table, dict(table)) for table in _tables(module)],
-            )
-            for module, name in places
+            (module, type(module), dict(module.__dict__), [dict(t) for t in _tables(module)])
+            for module in modules
         ]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             return
-        for module, name, its_class, weight, tables in reversed(self._before):
-            for table, content in tables:
+        for module, its_class, attributes, contents in self._before:
+            module.__class__ = its_class
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
+            for table, content in zip(_tables(module), contents, strict=True):
                 table.clear()
                 table.update(content)
-            module.__class__ = its_class
-            module.__dict__.pop(name, None)
-            value = module._parameters.get(name, weight)
-            if value is not _MISSING:  # an LSTM keeps a list of its weights: set, not written
-                setattr(module, name, value)
+            for name, value in [*module._parameters.items(), *attributes.items()]:
+                if isinstance(value, Tensor):
+                    setattr(module, name, value)  # an LSTM keeps a list of its weights besides
 
 
 def _tables(module: nn.Module) -> tuple[dict[Any, Any], ...]:
@@ -280,13 +245,11 @@ def _why_not(module: nn.Module, name: str) -> Exception:
         )
     if name in module._parameters:
         return TypeError(f"parameter '{name}' of {kind} is None: there is nothing to prune")
-    if name in module._buffers:
-        return TypeError(f"'{name}' of {kind} is a buffer; only parameters are pruned: {names}")
-    if name in module._modules:
-        return TypeError(f"'{name}' of {kind} is a module: prune a parameter of module.{name}")
-    if isinstance(getattr(module, name, None), Tensor):
-        return TypeError(
-            f"'{name}' of {kind} is computed from other tensors (weight_norm?); "
-            f"prune one of its parameters: {names}"
-        )
+    for what, it_is in (
+        ("a buffer", name in module._buffers),
+        ("a module", name in module._modules),
+        ("computed from other tensors (weight_norm?)", hasattr(module, name)),
+    ):
+        if it_is:
+            return TypeError(f"'{name}' of {kind} is {what}; only parameters are pruned: {names}")
     return AttributeError(f"{kind} has no parameter '{name}'; its parameters: {names}")
