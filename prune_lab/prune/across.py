@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .amounts import Amount, _validate_pruning_amount_init, count
 from .masking import masked
-from .methods import BasePruningMethod, check_scores, put_on, survivors
+from .methods import BasePruningMethod, checked, put_on, survivors
 from .places import find_hook, mask_of, to_prune, unchanged_on_error
 from .ranking import keep_largest
 from .record import Place
@@ -58,7 +58,7 @@ def global_unstructured(
         )
     left = [one.left_for(method) for one in chosen]
     scores = [one.score[part] for one, part in zip(chosen, left, strict=True)]
-    if isinstance(method, L1Unstructured) and _computes_its_mask(method):
+    if type(method) is L1Unstructured:  # a subclass may mask in a way of its own
         kept = keep_largest(scores, count(method.amount, sum(s.numel() for s in scores)))
     else:  # any other technique wants to see one tensor
         together = torch.cat([score.reshape(-1) for score in scores])
@@ -145,9 +145,10 @@ def _chosen(
             found[orig].places.append((module, name))
             continue
         score = (importance_scores or {}).get((module, name))
-        if score is None:
+        if score is not None:
+            score = checked(score, orig, module, name)
+        else:
             score = orig if mask is None else masked(orig, mask)
-        check_scores(score, orig, module, name)
         found[orig] = _Chosen([(module, name)], orig.detach(), mask, score.detach())
     if not found:
         raise ValueError(f"{caller}: parameters is empty; there is nothing to prune")
@@ -188,11 +189,3 @@ def _refuse_other_mask(mask: Tensor | None, other: Tensor | None, place: Place) 
             f"'{place[1]}' of {type(place[0]).__name__} is tied to another of the parameters, but "
             "the two are not pruned alike: call prune.prune_twins(model) first, or undo one of them"
         )
-
-
-def _computes_its_mask(method: L1Unstructured) -> bool:
-    """Tell whether a subclass has left mask and importance as they are."""
-    return (
-        type(method).compute_mask is L1Unstructured.compute_mask
-        and type(method).importance is L1Unstructured.importance
-    )

@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from .functions import custom_from_mask
-from .methods import record_of, refresh
-from .places import find_hook, mask_of, pruned_names, unchanged_on_error
+from .methods import record_of
+from .places import find_hook, mask_of, pruned_names, show, unchanged_on_error
 
 
 def load_checkpoint(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
@@ -95,9 +95,14 @@ def _load(model: nn.Module, state_dict: Mapping[str, Any], with_masks: bool) -> 
                 "to load into: call model.to_empty(device=...) on it first"
             )
         model.load_state_dict(values, strict=True, assign=True in is_meta)
-        for _, module in _with_prefix(model):
-            for name in pruned_names(module):
-                refresh(find_hook(module, name)[1], module, name)
+        hooks = [
+            (module, name, find_hook(module, name)[1])
+            for module in model.modules()
+            for name in pruned_names(module)
+        ]
+        weights = [hook.apply_mask(module) for module, _, hook in hooks]  # can fail; then nothing
+        for (module, name, hook), weight in zip(hooks, weights, strict=True):
+            show(module, name, weight, record_of(hook))
     for prefix, module in _with_prefix(model) if with_masks else []:
         for name in pruned_names(module):
             if prefix + name + "_mask" in state_dict:

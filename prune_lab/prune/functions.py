@@ -221,8 +221,7 @@ def _pruned_places(module: nn.Module, name: str, ended: str) -> list[Place]:
     """Return the places that are pruned together with this one, which must be pruned."""
     if find_hook(module, name)[1] is None:
         raise ValueError(
-            f"Parameter '{name}' of module {module} has to be pruned "
-            f"before pruning can be {ended}"
+            f"Parameter '{name}' of module {module} has to be pruned before pruning can be {ended}"
         )
     return tied_places(module, name)
 

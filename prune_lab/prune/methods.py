@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from types import NoneType
@@ -29,7 +28,6 @@ from torch._C import _are_functorch_transforms_active as transforms_active
 from torch.nn.utils import prune as torch_prune
 
 from . import holding, places
-from .attention import PrunedOutProjection
 from .caching import kept
 from .masking import masked
 from .record import EarlierMask, Place, Record, Shown
@@ -102,7 +100,7 @@ class BasePruningMethod(ABC):
         places.show(module, name, weight, record)
         orig = module._parameters.get(name + "_orig")
         if transforms_active() or not isinstance(orig, (nn.Parameter, NoneType)):
-            _put_back_after_forward(module, name, before)
+            _put_back_after_forward(module, name, before, record)
 
     def apply_mask(self, module: nn.Module) -> Tensor:
         """Return the original tensor under the mask, same shape and dtype as the original."""
@@ -185,8 +183,9 @@ class BasePruningMethod(ABC):
         """
         name = self._tensor_name
         orig, mask = places.own_parameter(module, name), places.mask_of(module, name)
-        places.refuse_assigned(module, name, self.record)
-        orig.data = self.apply_mask(module).detach()
+        places.refuse_assigned(module, name, record_of(self))
+        with torch.inference_mode(mode=False):  # a tensor of inference mode could never train
+            orig.data = self.apply_mask(module).detach()
         holding.note_removed(orig, mask)
         places.release(module, name)
 
@@ -198,12 +197,14 @@ class BasePruningMethod(ABC):
         """
         copied = type(self).__new__(type(self))
         memo[id(self)] = copied
+        record, weights = record_of(self), record_of(self).weights(self._tensor_name)
+        for weight in weights:
+            memo[id(weight)] = weight.detach().clone()
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        if self.record is not None and copied.record is not None:
-            copied.record.shown = Shown()
-            for weight in self.record.weights(self._tensor_name):
-                memo[id(weight)] = weight.detach().clone()
-                copied.record.shown.add(memo[id(weight)])
+        if record.shown is not None:  # the copy's module is only now being made
+            copied.record = dataclasses.replace(record_of(copied), shown=Shown())
+            for weight in weights:
+                copied.record.shown.note(memo[id(weight)])
         return copied
 
 
@@ -336,11 +337,13 @@ def mask_for(
     _, hook = places.find_hook(module, name)
     orig = places.to_prune(module, name, pruned=hook is not None)
     if scores is not None:
-        check_scores(scores, orig, module, name)
+        scores = checked(scores, orig, module, name)
     contiguous = torch.contiguous_format
     if hook is None:
         so_far = torch.ones_like(orig, memory_format=contiguous)
         mask = method.compute_mask(orig if scores is None else scores, default_mask=so_far)
+        if mask is not so_far and isinstance(mask, Tensor):
+            mask = mask.clone()  # a technique may keep the mask that it returns
     else:
         so_far = places.mask_of(module, name).clone(memory_format=contiguous)
         if scores is None:  # not the attribute `weight`: it may be older than the last step
@@ -350,15 +353,16 @@ def mask_for(
     who = f"compute_mask of {type(method).__name__}"
     if not isinstance(mask, Tensor):
         raise TypeError(f"{who} must return a tensor, not {type(mask).__name__}")
-    if mask.shape != orig.shape:
+    if (mask.shape, mask.device) != (orig.shape, orig.device):
         raise ValueError(
-            f"{who} must return a mask of shape {tuple(orig.shape)}, got {tuple(mask.shape)}"
+            f"{who} must return a mask of shape {tuple(orig.shape)} on {orig.device}, "
+            f"got {tuple(mask.shape)} on {mask.device}"
         )
     return mask
 
 
-def check_scores(scores: object, orig: Tensor, module: nn.Module, name: str) -> None:
-    """Refuse importance scores that do not fit the parameter.
+def checked(scores: object, orig: Tensor, module: nn.Module, name: str) -> Tensor:
+    """Return importance scores that fit the parameter, on its device.
 
     Raises:
         TypeError: not a tensor.
@@ -371,6 +375,7 @@ def check_scores(scores: object, orig: Tensor, module: nn.Module, name: str) -> 
             "importance_scores should have the same shape as parameter "
             f"{name} of {module}, got {scores.shape} vs {orig.shape}"
         )
+    return scores.to(orig.device)
 
 
 def put_on(method: BasePruningMethod, where: Sequence[Place], mask: Tensor) -> BasePruningMethod:
@@ -391,25 +396,18 @@ def put_on(method: BasePruningMethod, where: Sequence[Place], mask: Tensor) -> B
     hooks: list[BasePruningMethod] = []
     with places.unchanged_on_error(module for module, _ in where):
         for module, name in where:  # each has a hook and a mask of its own
-            own, its_mask = (copy.copy(method), mask.clone()) if hooks else (method, mask)
-            hooks.append(_joined(own, module, name, its_mask))
-            install(hooks[-1], module, name, its_mask.detach())
+            hook, its_mask = (copy.copy(method), mask.clone()) if hooks else (method, mask)
+            hook._tensor_name = name
+            _, old = places.find_hook(module, name)
+            if old is None:
+                hook.record = Record(order=unpruned_order(module))
+            else:
+                hook = PruningContainer(*methods_of(old), hook)
+                before = EarlierMask(places.mask_of(module, name), after=its_mask)
+                hook.record = dataclasses.replace(record_of(old), before=before)
+            install(hook, module, name, its_mask.detach())
+            hooks.append(hook)
     return hooks[0]
-
-
-def _joined(
-    method: BasePruningMethod, module: nn.Module, name: str, mask: Tensor
-) -> BasePruningMethod:
-    """Return the hook to install: ``method``, or a container of it and the hook there."""
-    method._tensor_name = name
-    _, hook = places.find_hook(module, name)
-    if hook is None:
-        method.record = Record(order=unpruned_order(module))
-        return method
-    joined = PruningContainer(*methods_of(hook), method)
-    before = EarlierMask(places.mask_of(module, name), after=mask)
-    joined.record = dataclasses.replace(record_of(hook), before=before)
-    return joined
 
 
 def install(hook: BasePruningMethod, module: nn.Module, name: str, mask: Tensor) -> None:
@@ -420,16 +418,11 @@ def install(hook: BasePruningMethod, module: nn.Module, name: str, mask: Tensor)
         module.register_forward_pre_hook(hook)
     else:
         places.refuse_assigned(module, name, record_of(old))
-        module._buffers[name + "_mask"] = mask
+        setattr(module, name + "_mask", mask)
         module._forward_pre_hooks[key] = hook
-    if isinstance(hook, BasePruningMethod) and hook.record is not None:
-        hook.record.begin(module)
-    refresh(hook, module, name)
-
-
-def refresh(hook: BasePruningMethod, module: nn.Module, name: str) -> None:
-    """Show the masked weight of the values as they are now."""
-    places.show(module, name, hook.apply_mask(module), getattr(hook, "record", None))
+    record = record_of(hook)
+    record.begin(module)
+    places.show(module, name, hook.apply_mask(module), record)
 
 
 def record_of(hook: object) -> Record:
@@ -464,13 +457,12 @@ def tied_places(module: nn.Module, name: str) -> list[Place]:
     twins = [
         (place, there)
         for place, there in living
-        if there in places.pruned_names(place)
-        and place._parameters.get(there + "_orig") is orig
+        if there in places.pruned_names(place) and place._parameters.get(there + "_orig") is orig
     ]
     return list(dict.fromkeys([(module, name), *twins]))
 
 
-def _put_back_after_forward(module: nn.Module, name: str, weight: object) -> None:
+def _put_back_after_forward(module: nn.Module, name: str, weight: object, record: Record) -> None:
     """Show after this forward pass what was shown before it.
 
     Inside functional_call or a function transform (torch.func.grad, vmap) the pass shows a tensor
@@ -479,6 +471,6 @@ def _put_back_after_forward(module: nn.Module, name: str, weight: object) -> Non
 
     def put_back(*_: object) -> None:
         handle.remove()
-        places.show(module, name, weight, None)
+        places.show(module, name, weight, record)
 
     handle = module.register_forward_hook(put_back, always_call=True)

@@ -7,6 +7,7 @@ name ``weight_orig``, the buffer ``weight_mask``, the plain attribute ``weight``
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.prune import BasePruningMethod as PruningHook  # ours are registered with it
 
 from . import attention
-from .record import Place, Record
+from .record import Record
 
 _MISSING: Any = object()
 
@@ -131,7 +132,8 @@ def put_mask(module: nn.Module, name: str, mask: Tensor) -> None:
 def release(module: nn.Module, name: str) -> None:
     """Give the parameter its name back, as the last one; drop mask and masked weight."""
     orig = own_parameter(module, name)
-    del module._parameters[name + "_orig"], module._buffers[name + "_mask"]
+    del module._parameters[name + "_orig"]
+    delattr(module, name + "_mask")
     module.__dict__.pop(name, None)
     attention.call_again(module)
     setattr(module, name, orig)
@@ -151,16 +153,21 @@ def back_in_order(module: nn.Module, name: str, order: tuple[str, ...]) -> None:
             module._parameters[other] = module._parameters.pop(other)
 
 
+# Threads may show their weights at the same time: the attribute and the note about it go together.
+_showing = threading.RLock()
+
+
 def show(module: nn.Module, name: str, weight: Any, record: Record | None) -> None:
     """Make ``weight``, a masked one, what ``module`` computes with under ``name``."""
     if isinstance(module, attention.PrunedOutProjection):  # it computes its own at every read
         return
-    if record is not None and record.shown is not None:
-        record.shown.add(weight)
-    setattr(module, name, weight)
+    with _showing:
+        if record is not None and record.shown is not None:
+            record.shown.add(module, weight)
+        setattr(module, name, weight)
 
 
-def refuse_assigned(module: nn.Module, name: str, record: Record | None) -> None:
+def refuse_assigned(module: nn.Module, name: str, record: Record) -> None:
     """Refuse what somebody has set in the place of a masked weight: it would be overwritten.
 
     Raises:
@@ -168,10 +175,11 @@ def refuse_assigned(module: nn.Module, name: str, record: Record | None) -> None
     """
     assigned = module._parameters.get(name)
     if assigned is None:
-        assigned = module.__dict__.get(name, _MISSING)
-        known = record is None or record.shown is None or assigned in record.shown
-        if assigned is _MISSING or known:
-            return
+        with _showing:
+            assigned = module.__dict__.get(name, _MISSING)
+            shown = record.shown
+            if assigned is _MISSING or shown is None or shown.is_in(module, assigned):
+                return
     kind, what = type(module).__name__, type(assigned).__name__
     raise ValueError(
         f"'{name}' of {kind} is pruned, and a {what} has been set in its place, which the next "

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class Record:
         """Return the masked weights that are known: those shown, and what the module has now."""
         module = None if self.module is None else self.module()
         now = None if module is None else module.__dict__.get(name)
-        return [*(self.shown or ()), *([now] if isinstance(now, Tensor) else [])]
+        return [w for w in (now, *(self.shown or ())) if isinstance(w, Tensor)]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out of a file what is known in this process alone; say that there was a tie."""
@@ -49,42 +50,41 @@ class Record:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Record:
         """Copy the record; a tie of modules that are copied together holds for their copies."""
-        module = None if self.module is None else self.module()
-        copied = memo.get(id(module))
+        original = None if self.module is None else self.module()
+        copied = memo.get(id(original))
+        here = None if copied is None else weakref.ref(copied)
         tie = None if self.tie is None else memo.setdefault(id(self.tie), [])
-        if copied is None:
-            return Record(None, self.order, self.before, tie)
-        here = weakref.ref(copied)
-        for place, name in self.tie or ():
-            if place() is module:
-                tie.append((here, name))
+        if here is not None and tie is not None:
+            tie += [(here, name) for place, name in self.tie or () if place() is original]
         return Record(here, self.order, self.before, tie)
 
 
 class Shown:
-    """The masked weights that a hook has shown, as long as somebody holds them.
-
-    >>> weight, other = torch.ones(2), torch.ones(2)
-    >>> shown = Shown()
-    >>> shown.add(weight)
-    >>> weight in shown, other in shown
-    (True, False)
-    """
+    """The masked weights that a hook has shown, as long as somebody holds them."""
 
     def __init__(self) -> None:
         self._alive: dict[int, weakref.ref[Tensor]] = {}
+        self._now: WeakKeyDictionary[nn.Module, Tensor | None] = WeakKeyDictionary()
 
-    def __contains__(self, tensor: object) -> bool:
-        found = self._alive.get(id(tensor))
-        return found is not None and found() is tensor
+    def add(self, module: nn.Module, weight: Tensor | None) -> None:
+        """Note that ``module`` has this one from now on."""
+        self._now[module] = weight
+        if weight is not None:
+            self.note(weight)
 
-    def add(self, tensor: Tensor) -> None:
-        """Note ``tensor``, without keeping it alive."""
-        alive, key = self._alive, id(tensor)
-        alive[key] = weakref.ref(tensor, lambda _: alive.pop(key, None))
+    def note(self, weight: Tensor) -> None:
+        """Note a weight of a module that is not known yet."""
+        alive, key = self._alive, id(weight)
+        alive[key] = weakref.ref(weight, lambda _: alive.pop(key, None))
+
+    def is_in(self, module: nn.Module, weight: object) -> bool:
+        """Tell whether ``weight`` is what ``module`` should have."""
+        if module in self._now:
+            return self._now[module] is weight
+        return any(weight is other for other in self)  # a fresh copy.copy of a module
 
     def __iter__(self) -> Iterator[Tensor]:
-        return (tensor for ref in list(self._alive.values()) if (tensor := ref()) is not None)
+        return (weight for ref in list(self._alive.values()) if (weight := ref()) is not None)
 
 
 class EarlierMask:
