@@ -29,6 +29,7 @@ from torch.nn.utils import prune as torch_prune
 
 from . import holding, places
 from .caching import kept
+from .large import empty_like
 from .masking import masked
 from .record import EarlierMask, Place, Record, Shown
 
@@ -197,14 +198,12 @@ class BasePruningMethod(ABC):
         """
         copied = type(self).__new__(type(self))
         memo[id(self)] = copied
-        record, weights = record_of(self), record_of(self).weights(self._tensor_name)
-        for weight in weights:
+        record = record_of(self)
+        for weight in record.weights(self._tensor_name):
             memo[id(weight)] = weight.detach().clone()
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        if record.shown is not None:  # the copy's module is only now being made
-            copied.record = dataclasses.replace(record_of(copied), shown=Shown())
-            for weight in weights:
-                copied.record.shown.note(memo[id(weight)])
+        if record.shown is not None:
+            record_of(copied).shown = Shown(memo[id(weight)] for weight in record.shown)
         return copied
 
 
@@ -343,7 +342,7 @@ def mask_for(
         so_far = torch.ones_like(orig, memory_format=contiguous)
         mask = method.compute_mask(orig if scores is None else scores, default_mask=so_far)
         if mask is not so_far and isinstance(mask, Tensor):
-            mask = mask.clone()  # a technique may keep the mask that it returns
+            mask = empty_like(mask).copy_(mask)  # a technique may keep the mask that it returns
     else:
         so_far = places.mask_of(module, name).clone(memory_format=contiguous)
         if scores is None:  # not the attribute `weight`: it may be older than the last step
@@ -471,6 +470,9 @@ def _put_back_after_forward(module: nn.Module, name: str, weight: object, record
 
     def put_back(*_: object) -> None:
         handle.remove()
-        places.show(module, name, weight, record)
+        if isinstance(weight, Tensor):
+            places.show(module, name, weight, record)
+        else:
+            module.__dict__.pop(name, None)
 
     handle = module.register_forward_hook(put_back, always_call=True)

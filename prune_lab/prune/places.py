@@ -157,13 +157,13 @@ def back_in_order(module: nn.Module, name: str, order: tuple[str, ...]) -> None:
 _showing = threading.RLock()
 
 
-def show(module: nn.Module, name: str, weight: Any, record: Record | None) -> None:
+def show(module: nn.Module, name: str, weight: Tensor, record: Record) -> None:
     """Make ``weight``, a masked one, what ``module`` computes with under ``name``."""
     if isinstance(module, attention.PrunedOutProjection):  # it computes its own at every read
         return
     with _showing:
-        if record is not None and record.shown is not None:
-            record.shown.add(module, weight)
+        if record.shown is not None:
+            record.shown.add(weight, module)
         setattr(module, name, weight)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -60,28 +60,28 @@ class Record:
 
 
 class Shown:
-    """The masked weights that a hook has shown, as long as somebody holds them."""
+    """The masked weights that a hook has shown, as long as somebody else holds them."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Iterable[Tensor] = ()) -> None:
         self._alive: dict[int, weakref.ref[Tensor]] = {}
-        self._now: WeakKeyDictionary[nn.Module, Tensor | None] = WeakKeyDictionary()
+        self._now: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+        for weight in weights:
+            self.add(weight)
 
-    def add(self, module: nn.Module, weight: Tensor | None) -> None:
-        """Note that ``module`` has this one from now on."""
-        self._now[module] = weight
-        if weight is not None:
-            self.note(weight)
-
-    def note(self, weight: Tensor) -> None:
-        """Note a weight of a module that is not known yet."""
+    def add(self, weight: Tensor, module: nn.Module | None = None) -> None:
+        """Note ``weight``, and that ``module`` has this one from now on."""
         alive, key = self._alive, id(weight)
         alive[key] = weakref.ref(weight, lambda _: alive.pop(key, None))
+        if module is not None:
+            self._now[module] = key
 
     def is_in(self, module: nn.Module, weight: object) -> bool:
         """Tell whether ``weight`` is what ``module`` should have."""
-        if module in self._now:
-            return self._now[module] is weight
-        return any(weight is other for other in self)  # a fresh copy.copy of a module
+        found = self._alive.get(id(weight))
+        if found is None or found() is not weight:
+            return False
+        # A copy that has not run yet (copy.copy, deepcopy) has one of those shown elsewhere.
+        return self._now.get(module, id(weight)) == id(weight)
 
     def __iter__(self) -> Iterator[Tensor]:
         return (weight for ref in list(self._alive.values()) if (weight := ref()) is not None)

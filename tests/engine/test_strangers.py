@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from prune_lab import prune
+from prune_lab.prune import large
 from tests.engine.defects import linear
 from tests.engine.snapshots import Snapshot
 
@@ -217,3 +218,19 @@ def test_twins_within_one_module() -> None:
     assert prune.undo(copy.deepcopy(model), "there")(X).item() == 14
     prune.remove(model, "there")
     assert model(X).item() == 8 and model.there is model.back
+
+
+def test_a_copy_does_not_take_what_was_assigned_for_its_own() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    layer.weight = torch.ones(1, 4)
+    with pytest.raises(ValueError, match="weight_orig"):
+        copy.deepcopy(layer)(X)
+
+
+def test_fake_tensors_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have no memory that the system could be asked about."""
+    monkeypatch.setattr(large, "_HUGE", 0)
+    with torch._subclasses.FakeTensorMode():
+        for call in (prune.random_unstructured, prune.l1_unstructured):
+            layer: Any = call(nn.Linear(4, 2), "weight", 0.5)
+            assert layer(torch.ones(1, 4)).shape == (1, 2)
