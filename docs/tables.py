@@ -32,6 +32,10 @@ What neither engine can do, and what to do instead:
   masks: prune before wrapping, or set one seed.
 * `reset_parameters()` and other writes into a pruned layer's `weight` are gone at the next
   forward pass: write to `weight_orig`.
+* A tensor set as `weight` of a pruned layer is refused at the next forward pass, but not right
+  after a run under `torch.compile`, which shows weights that the engine does not see.
+* A model pruned inside `torch.inference_mode()` has a mask that cannot train: torch says so at the
+  next forward pass. Prune outside of it.
 * A model that has run with gradients cannot be sent to another process by `ForkingPickler`:
   run it once under `torch.no_grad()`.
 * Inside `cached()`, writes through `.data` are not seen: torch gives them no version.

@@ -185,8 +185,11 @@ class BasePruningMethod(ABC):
         name = self._tensor_name
         orig, mask = places.own_parameter(module, name), places.mask_of(module, name)
         places.refuse_assigned(module, name, record_of(self))
-        with torch.inference_mode(mode=False):  # a tensor of inference mode could never train
-            orig.data = self.apply_mask(module).detach()
+        weight = self.apply_mask(module).detach()
+        if weight.is_inference():  # it could never train
+            with torch.inference_mode(mode=False):
+                weight = weight.clone()
+        orig.data = weight
         holding.note_removed(orig, mask)
         places.release(module, name)
 

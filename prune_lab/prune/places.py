@@ -85,8 +85,8 @@ def to_prune(module: nn.Module, name: str, pruned: bool) -> Tensor:
 
 def original(module: nn.Module, name: str) -> Tensor:
     """Return the tensor under the mask of the pruned parameter ``name``."""
-    orig: Tensor = getattr(module, name + "_orig")
-    return orig
+    orig: Tensor | None = module._parameters.get(name + "_orig")
+    return getattr(module, name + "_orig") if orig is None else orig
 
 
 def own_parameter(module: nn.Module, name: str) -> nn.Parameter:
@@ -108,8 +108,8 @@ def own_parameter(module: nn.Module, name: str) -> nn.Parameter:
 
 def mask_of(module: nn.Module, name: str) -> Tensor:
     """Return the mask of the pruned parameter ``name``."""
-    mask: Tensor = getattr(module, name + "_mask")
-    return mask
+    mask: Tensor | None = module._buffers.get(name + "_mask")
+    return getattr(module, name + "_mask") if mask is None else mask
 
 
 def own_masks(module: nn.Module) -> dict[nn.Parameter, Tensor]:
