@@ -122,6 +122,7 @@ def _runs_hooks(twin: _Twin) -> bool:
 def _tie(group: list[_Twin]) -> None:
     """Give all places the mask and the methods of the first pruned one, and one tie."""
     pruned = next(twin for twin in group if twin.hook is not None)
+    assert pruned.hook is not None
     known = record_of(pruned.hook)
     tie = [(weakref.ref(twin.module), twin.name) for twin in group]
     for twin in group:
