@@ -24,14 +24,16 @@ TAGS = {"nbval-ignore-output", "raises-exception", "setup", "engine", "ours", "s
 EXERCISES = {"type": {"predict", "write", "mend", "read"}, "difficulty": {1, 2, 3}}
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
-# A sum's last digit depends on how many threads share it and on the processor's vector width, and
-# a progress bar on the clock: whoever makes or compares stored outputs gives the kernel these.
+# A sum's last digit depends on how many threads share it and on the processor's vector width, a
+# progress bar on the clock, and a panel that asks on what somebody guessed: whoever makes or
+# compares stored outputs gives the kernel these.
 STEADY = {
     "OMP_NUM_THREADS": "1",
     "ATEN_CPU_CAPABILITY": "default",  # torch's own loops
     "ONEDNN_MAX_CPU_ISA": "SSE41",  # its convolutions
     "MKL_CBWR": "COMPATIBLE",  # its matrix products
     "TQDM_DISABLE": "1",
+    "PRUNE_LAB_GUESSES": "",
 }
 
 # nbgrader's marks. What stands around them, `answer = ...` for instance, is the learner's start.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .amounts import Amount, _validate_pruning_amount_init, count
 from .masking import masked
-from .methods import BasePruningMethod, checked, put_on, survivors
+from .methods import BasePruningMethod, checked, put_on, survivors, tied_places
 from .places import find_hook, mask_of, to_prune, unchanged_on_error
 from .ranking import keep_largest
 from .record import Place
@@ -161,7 +161,8 @@ def _chosen(
 
 def _prune(chosen: list[_Chosen], left: list[Any], kept: list[Tensor]) -> None:
     """Prune all, or none, by the masks ``kept`` of what was ``left``."""
-    with unchanged_on_error(module for one in chosen for module, _ in one.places):
+    changed = [tied for one in chosen for place in one.places for tied in tied_places(*place)]
+    with unchanged_on_error(module for module, _ in changed):
         for one, part, new in zip(chosen, left, kept, strict=True):
             if one.mask is None:
                 mask = new.to(one.orig.dtype)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch._C import _are_functorch_transforms_active as transforms_active
 from torch.autograd import forward_ad
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from .masking import masked
 
@@ -33,6 +37,20 @@ class _Block:
         self.is_open = True
 
 
+_open_blocks: weakref.WeakSet[_Block] = weakref.WeakSet()
+
+
+@functools.cache
+def _forget_at_every_step() -> None:
+    """See to it once: a fused optimizer changes weights, but not their version."""
+    register_optimizer_step_post_hook(_forget)
+
+
+def _forget(*_: object) -> None:
+    for block in list(_open_blocks):
+        block.kept.clear()
+
+
 # A context variable is seen by this thread alone, and in asyncio by this task.
 _block: ContextVar[_Block | None] = ContextVar("prune_lab_cached", default=None)
 
@@ -47,8 +65,9 @@ def cached() -> Iterator[None]:
     (``functional_call``); other threads are not affected. A technique with its own
     ``apply_mask`` is asked at every call.
 
-    Changes are recognised as autograd recognises them, by a tensor's version. Values written
-    through ``.data`` have none: inside the block write under ``torch.no_grad()``.
+    Changes are recognised as autograd recognises them, by a tensor's version; an optimizer's step
+    always is. Values written through ``.data`` have no version: inside the block write under
+    ``torch.no_grad()``.
 
     Passes with gradients share the masked weight too. Call ``backward`` for each of them, or
     once for their sum; ``retain_graph`` is not needed for that:
@@ -68,7 +87,9 @@ def cached() -> Iterator[None]:
     if outer is not None and outer.is_open and outer.thread == threading.get_ident():
         yield  # the outer block's
         return
+    _forget_at_every_step()
     block = _Block()
+    _open_blocks.add(block)
     _block.set(block)
     try:
         yield
@@ -103,6 +124,8 @@ def _can_be_recognised(orig: Tensor, mask: Tensor) -> bool:
         not torch.compiler.is_compiling()
         and type(orig) is nn.Parameter
         and not transforms_active()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and not is_in_torch_dispatch_mode()  # a tracer would take what is kept for a constant
         and not (orig.is_inference() or mask.is_inference() or mask.requires_grad)
         and forward_ad.unpack_dual(orig).tangent is None
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from .functions import custom_from_mask
@@ -94,6 +94,9 @@ def _load(model: nn.Module, state_dict: Mapping[str, Any], with_masks: bool) -> 
                 f"a part of this {type(model).__name__} is on the meta device and has no values "
                 "to load into: call model.to_empty(device=...) on it first"
             )
+        if True in is_meta:  # torch would put the checkpoint's own tensors into the model
+            own = {k: v.detach().clone() for k, v in values.items() if isinstance(v, Tensor)}
+            values.update(own)
         model.load_state_dict(values, strict=True, assign=True in is_meta)
         hooks = [
             (module, name, find_hook(module, name)[1])
@@ -143,10 +146,8 @@ def _bring_together(
 @contextmanager
 def _own_values(model: nn.Module) -> Iterator[None]:
     """Give the model's tensors the values back that they have now if the block raises."""
-    tensors = [
-        (tensor, type(tensor), None if is_lazy(tensor) else tensor.detach().clone())
-        for tensor in (*model.parameters(), *model.buffers())
-    ]
+    tensors = [t for t in (*model.parameters(), *model.buffers()) if not is_lazy(t)]
+    values = [tensor.detach().clone() for tensor in tensors]
     extra = [
         (module, copy.deepcopy(module.get_extra_state()))
         for module in model.modules()
@@ -156,11 +157,8 @@ def _own_values(model: nn.Module) -> Iterator[None]:
         yield
     except BaseException:
         with torch.no_grad():
-            for tensor, kind, value in tensors:
-                if value is not None:
-                    tensor.copy_(value)
-                elif not is_lazy(tensor):  # loading has given it a shape
-                    tensor.data, tensor.__class__ = tensor.data.new_empty(0), kind
+            for tensor, value in zip(tensors, values, strict=True):
+                tensor.copy_(value)
         for module, state in extra:
             module.set_extra_state(state)
         raise

@@ -32,7 +32,8 @@ def hold_pruned(optimizer: torch.optim.Optimizer, module: nn.Module) -> Hold:
         a handle; its ``remove()`` ends the holding. O(n) extra time per step.
 
     Raises:
-        TypeError: not an optimizer and a module, in this order.
+        TypeError: not an optimizer and a module, in this order; or an optimizer that is only
+            wrapped round another.
         ValueError: the optimizer holds none of the module's parameters.
 
     >>> from prune_lab import prune
@@ -54,6 +55,11 @@ def hold_pruned(optimizer: torch.optim.Optimizer, module: nn.Module) -> Hold:
         raise ValueError(
             f"this {type(optimizer).__name__} holds no parameter of this {type(module).__name__}: "
             "it would hold nothing. Was it made for another model, or for a copy?"
+        )
+    if not hasattr(optimizer, "_optimizer_step_pre_hooks"):  # its own __init__ left torch's out
+        raise TypeError(
+            f"this {type(optimizer).__name__} runs no step hooks of its own: "
+            "pass the optimizer that it wraps"
         )
     return Hold(optimizer, module)
 

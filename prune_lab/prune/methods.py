@@ -91,8 +91,8 @@ class BasePruningMethod(ABC):
         if record is None:
             record = self.record = Record()
         places.refuse_assigned(module, name, record)
-        if record.shown is None:
-            record.begin(module)
+        if record.module is None or record.shown is None:
+            record.begin(module, record.shown or ())
         before = module.__dict__.get(name)
         if _own_way(self) is None:
             weight = kept(places.original(module, name), places.mask_of(module, name))
@@ -190,8 +190,8 @@ class BasePruningMethod(ABC):
             with torch.inference_mode(mode=False):
                 weight = weight.clone()
         orig.data = weight
-        holding.note_removed(orig, mask)
         places.release(module, name)
+        holding.note_removed(orig, mask)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BasePruningMethod:
         """Copy the hook, and make its module's copy possible.

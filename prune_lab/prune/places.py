@@ -190,19 +190,30 @@ def refuse_assigned(module: nn.Module, name: str, record: Record) -> None:
 
 
 class unchanged_on_error(contextlib.AbstractContextManager[None]):
-    """Give modules their parameters, buffers, hooks and attributes back if the block raises."""
+    """Give modules their parameters, buffers, hooks and attributes back if the block raises.
+
+    The block may put other values in the place of a tensor's, but not write into them.
+    """
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         self._before = [
             (module, type(module), dict(module.__dict__), [dict(t) for t in _tables(module)])
             for module in modules
         ]
+        self._tensors = [
+            (tensor, type(tensor), tensor.data)
+            for module, *_ in self._before
+            for tensor in (*module._parameters.values(), *module._buffers.values())
+            if tensor is not None
+        ]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             return
-        for module, its_class, attributes, contents in self._before:
-            module.__class__ = its_class
+        for tensor, type_of_tensor, values in self._tensors:  # remove and lazy layers change both
+            tensor.data, tensor.__class__ = values, type_of_tensor
+        for module, type_of_module, attributes, contents in self._before:
+            module.__class__ = type_of_module
             module.__dict__.clear()
             module.__dict__.update(attributes)
             for table, content in zip(_tables(module), contents, strict=True):

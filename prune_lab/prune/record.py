@@ -24,8 +24,8 @@ class Record:
         before: the mask before the last prune; None if there was none or it is not known.
         tie: the places that are pruned together with this one (``prune_twins``); one list for all
             of them. None if it is not tied; empty if it was, but comes from a file.
-        shown: the masked weights of this hook; None if it does not know them, because it comes
-            from a file or has run in a compiled graph.
+        shown: the masked weights of this hook; None if it does not know them, because it has
+            run in a compiled graph.
     """
 
     module: weakref.ref[nn.Module] | None = None
@@ -34,9 +34,9 @@ class Record:
     tie: list[tuple[weakref.ref[nn.Module], str]] | None = None
     shown: Shown | None = None
 
-    def begin(self, module: nn.Module) -> None:
+    def begin(self, module: nn.Module, shown: Iterable[Tensor] = ()) -> None:
         """Note from now on what is shown in ``module``."""
-        self.module, self.shown = weakref.ref(module), Shown()
+        self.module, self.shown = weakref.ref(module), Shown(shown)
 
     def weights(self, name: str) -> list[Tensor]:
         """Return the masked weights that are known: those shown, and what the module has now."""
@@ -46,7 +46,11 @@ class Record:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out of a file what is known in this process alone; say that there was a tie."""
-        return {"order": self.order, "tie": None if self.tie is None else []}
+        module = None if self.module is None else self.module()
+        shown = self.shown
+        if shown is not None and module is not None:  # only what the module's own file has anyway
+            shown = Shown(weight for weight in vars(module).values() if shown.is_in(module, weight))
+        return {"order": self.order, "tie": None if self.tie is None else [], "shown": shown}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Record:
         """Copy the record; a tie of modules that are copied together holds for their copies."""
@@ -67,6 +71,9 @@ class Shown:
         self._now: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
         for weight in weights:
             self.add(weight)
+
+    def __reduce__(self) -> tuple[type[Shown], tuple[list[Tensor]]]:
+        return Shown, (list(self),)
 
     def add(self, weight: Tensor, module: nn.Module | None = None) -> None:
         """Note ``weight``, and that ``module`` has this one from now on."""

@@ -49,7 +49,9 @@ class JupyterLab(NamedTuple):
 def running(root: Path) -> Iterator[JupyterLab]:
     """A server that keeps all it writes in ``root``, and no settings of the user's."""
     folder = root / "notebooks"
-    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    shutil.copytree(
+        NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints", "guesses")
+    )
     no_news = root / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     no_news.parent.mkdir(parents=True)
     no_news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))

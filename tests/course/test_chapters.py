@@ -5,12 +5,13 @@ Here cells run in this process, without a kernel; what they print is nbval's to 
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import matplotlib.pyplot
 import pytest
 import torch
 from ipywidgets import Widget
@@ -25,6 +26,8 @@ CHAPTERS = build.sources()
 every_chapter = pytest.mark.parametrize("source", CHAPTERS, ids=lambda source: source.stem)
 HEADING = re.compile(r"^## (.+)$", re.M)
 CHECK = re.compile(r"^checks\.(\w+)\(", re.M)
+ASKED = re.compile(r'^guesses\.(?:number|choice|curve)\(\s*"(\w+)"', re.M)
+REVEALED = re.compile(r'^guesses\.reveal\("(\w+)"', re.M)
 VERDICT = re.compile(r"^(Right|Not quite|Not answered yet)[.:] ", re.M)
 
 
@@ -102,6 +105,34 @@ def test_an_exercise_has_its_place_its_hints_and_its_check(source: Path) -> None
 
 
 @every_chapter
+def test_every_guess_is_revealed_in_its_section_and_stands_in_the_table(source: Path) -> None:
+    notebook = build.read(source)
+    found = sections(notebook)
+    asked = [name for cells in found.values() for c in cells for name in ASKED.findall(c.source)]
+    if not asked:
+        assert "Guesses(" not in str(notebook.cells), "a chapter that keeps guesses asks for some"
+        return
+    assert f'guesses = Guesses("{source.name[:2]}")' in prologue(notebook)[0].source
+    assert 2 <= len(asked) <= 4 and len(set(asked)) == len(asked)
+    for heading, cells in found.items():
+        waiting: list[str] = []
+        for cell in cells:
+            last = ast.parse(cell.source).body[-1]
+            lines = cell.source.split("\n")[last.lineno - 1 :]
+            for name in REVEALED.findall(cell.source):
+                assert name in waiting, f"{heading}: {name!r} is revealed before it is asked"
+                assert REVEALED.match(lines[0]), "the last line of a cell is what it shows"
+                waiting.remove(name)
+            for name in ASKED.findall(cell.source):
+                assert ASKED.match("\n".join(lines)), "the last line of a cell is what it shows"
+                waiting.append(name)
+        assert not waiting, f"{heading}: {waiting} are asked and never revealed there"
+    assert list(found["What you guessed"][-1].source.split()) == ["guesses"]
+    headings = [text for cell in notebook.cells for text in HEADING.findall(cell.source)]
+    assert headings[-2:] == ["What you guessed", "Summary"]
+
+
+@every_chapter
 def test_every_link_and_every_chapter_that_is_named_exists(source: Path) -> None:
     text = source.read_text()
     for link in re.findall(r"\]\(([^)#:]+\.ipynb)\)", text):
@@ -118,6 +149,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(prune_lab.data, "load_digits", lambda: few)
     monkeypatch.setattr(prune_lab.training, "fit", lambda *a, **k: fit(*a, **{**k, "epochs": 1}))
     monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setenv("PRUNE_LAB_GUESSES", "")
     matplotlib.use("agg")
     state = torch.get_rng_state()
     yield

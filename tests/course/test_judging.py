@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -44,6 +45,45 @@ def stubborn_loop() -> None:
             pass
 
 
+class Stubborn:
+    """Loops in each other that swallow every exception, and count how often."""
+
+    def __init__(self) -> None:
+        self.swallowed = 0
+
+    def two(self) -> None:
+        while True:
+            try:
+                while True:
+                    try:
+                        sum(range(1000))
+                    except BaseException:
+                        self.swallowed += 1
+            except BaseException:
+                self.swallowed += 1
+
+    def four(self) -> None:
+        while True:
+            try:  # noqa: SIM105
+                self.two_silent()
+            except:  # noqa: E722
+                pass
+
+    def two_silent(self) -> None:
+        while True:
+            try:
+                while True:
+                    try:
+                        with contextlib.suppress(BaseException):
+                            while True:
+                                sum(range(1000))
+                        self.swallowed += 1
+                    except BaseException:
+                        pass
+            finally:
+                continue  # noqa: B012
+
+
 def sleep() -> None:
     time.sleep(3600)
 
@@ -60,6 +100,19 @@ def test_what_never_ends_is_ended(
 ) -> None:
     line = "Not quite: your answer had not come to an end after 0.3 seconds; "
     assert says(endless, capsys) == line + "is there a loop that never ends?"
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("loops", [Stubborn.two, Stubborn.four])
+def test_loops_in_loops_that_swallow_everything_are_ended_at_once(
+    loops: Callable[[Stubborn], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stubborn, before = Stubborn(), sys.gettrace()
+    assert "never ends" in says(lambda: loops(stubborn), capsys)
+    assert stubborn.swallowed < 20  # each costs a twentieth of a second at most
+    assert sys.gettrace() is before
+    sum(range(1000))  # a shot that comes late would hit here
+    assert within(60, lambda: "done") == "done"
 
 
 @pytest.mark.usefixtures("short")

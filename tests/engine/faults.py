@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -181,6 +182,22 @@ def an_assigned_tensor_is_refused(prune: Prune) -> None:
 
 
 @fault(AssertionError)
+def a_tensor_assigned_after_loading(prune: Prune) -> None:
+    """So is one that is set on a layer that has just come from a file."""
+    from tests.engine.defects import saved_and_loaded
+
+    layer = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    with torch.no_grad():
+        layer(X)
+    for model in (saved_and_loaded(layer), saved_and_loaded(saved_and_loaded(layer))):
+        assert model(X).item() == 7
+        again = saved_and_loaded(model)
+        again.weight = torch.ones(1, 4)
+        with pytest.raises((ValueError, TypeError), match="weight"):
+            again(X)
+
+
+@fault(AssertionError)
 def fused_batch_norm(prune: Prune) -> None:
     """`fuse_conv_bn_eval` of a pruned convolution says what to do."""
     conv, norm = nn.Conv2d(1, 2, 2).eval(), nn.BatchNorm2d(2).eval()
@@ -221,9 +238,16 @@ def hold_pruned_holds_masks_alone(prune: Prune) -> None:
 
 @fault(AttributeError)
 def hold_pruned_refuses(prune: Prune) -> None:
-    """`hold_pruned` refuses swapped arguments and an optimizer of another model."""
+    """`hold_pruned` refuses swapped arguments, an optimizer of another model, a mere wrapper."""
     layer = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+
+    class Wrapper(torch.optim.Optimizer):
+        def __init__(self) -> None:  # as libraries for training on several devices do
+            self.param_groups = optimizer.param_groups
+
+    with pytest.raises(TypeError, match="that it wraps"):
+        prune.hold_pruned(Wrapper(), layer)
     with pytest.raises(TypeError, match="in this order"):
         prune.hold_pruned(layer, optimizer)
     with pytest.raises(ValueError, match="holds no parameter"):
@@ -284,6 +308,31 @@ def cached_elsewhere(prune: Prune) -> None:
         loss.backward()
     assert layer.weight_orig.grad.tolist() == [[0, 0, 2, 2]]
     assert next(generator) == 14
+
+
+@fault(AttributeError)
+def cached_sees_every_optimizer(prune: Prune) -> None:
+    """Inside `cached`, a step of any optimizer is seen, also of a fused one."""
+    for options in ({"fused": True}, {"foreach": True}, {"foreach": False}):
+        layer = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+        optimizer = torch.optim.SGD(layer.parameters(), lr=1.0, **options)
+        with prune.cached():
+            layer(X).sum().backward()
+            optimizer.step()
+            assert layer(X).item() == 5
+
+
+@fault(AttributeError)
+def traced_inside_cached(prune: Prune) -> None:
+    """A trace that is made inside `cached` follows the parameters, as any trace does."""
+    layer = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    for gradients in (False, True):
+        with prune.cached(), torch.set_grad_enabled(gradients):
+            assert layer(X).item() == layer.weight_orig[0, 2:].sum().item()
+            traces = (torch.jit.trace(layer, X), make_fx(layer)(X))
+        with torch.no_grad():
+            layer.weight_orig.add_(1)
+            assert traces[0](X) == traces[1](X) == layer(X)
 
 
 class _Cloning(nn.Linear):

@@ -5,11 +5,8 @@ Weights are drawn with ties, zeros of both signs, infinities and NaN among them.
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -22,6 +19,7 @@ from torch import Tensor, nn
 
 from prune_lab import prune
 from prune_lab.prune import large, ranking
+from tests.engine.calls import draw_technique, pruned
 from tests.engine.snapshots import Snapshot, identical
 
 NAN, INF = float("nan"), float("inf")
@@ -83,46 +81,6 @@ def smallest(values: list[float], k: int) -> set[int]:
     numbers = [i for i in indices if not math.isnan(values[i])]
     nans = [i for i in indices if math.isnan(values[i])]
     return set((sorted(numbers, key=lambda i: abs(values[i])) + nans)[:k])
-
-
-def draw_technique(draw: st.DrawFn, weight: Tensor) -> Callable[[Any], object]:
-    """Draw a call that prunes ``weight`` of a module; it may ask for more than there is."""
-    amount = draw(st.one_of(st.floats(0, 1), st.integers(0, weight.numel() + 1)))
-    seed = draw(st.integers(0, 99))
-    mask = (torch.rand(weight.shape, generator=torch.Generator().manual_seed(seed)) < 0.7).int()
-    scores = torch.rand(weight.shape, generator=torch.Generator().manual_seed(seed + 1))
-    dim = draw(st.integers(-weight.dim() - 1, weight.dim()))
-    n = draw(st.sampled_from([1, 2, 0.5, INF, -INF, "fro"]))
-    m = draw(st.sampled_from([1, 2, 4]))
-    calls: list[Callable[[Any], object]] = [
-        lambda layer: prune.identity(layer, "weight"),
-        lambda layer: prune.l1_unstructured(layer, "weight", amount),
-        lambda layer: prune.l1_unstructured(layer, "weight", amount, importance_scores=scores),
-        lambda layer: prune.random_unstructured(layer, "weight", amount),
-        lambda layer: prune.custom_from_mask(layer, "weight", mask),
-        lambda layer: prune.random_structured(layer, "weight", amount, dim),
-        lambda layer: prune.ln_structured(layer, "weight", amount, n, dim, scores),
-        lambda layer: prune.n_m(layer, "weight", m // 2, m),
-        lambda layer: prune.l1_unstructured(layer, "wieght", amount),
-        lambda layer: prune.l1_unstructured(layer, "weight", 1.5),
-        lambda layer: prune.global_unstructured(
-            [(layer, "weight")], prune.L1Unstructured, amount=amount
-        ),
-        lambda layer: prune.global_structured([(layer, "weight")], amount, dim=dim),
-    ]
-    return draw(st.sampled_from(calls))
-
-
-def pruned(call: Callable[[Any], object], layer: Any) -> bool:
-    """Tell whether the call succeeded; if not, it must have changed nothing."""
-    before = Snapshot(layer)
-    torch.manual_seed(0)
-    try:
-        call(layer)
-    except (ValueError, IndexError, AttributeError, TypeError, RuntimeError):  # as torch's do
-        before.assert_unchanged()
-        return False
-    return True
 
 
 def assert_masked(layer: Any) -> None:
@@ -293,80 +251,3 @@ def test_a_remove_that_fails_changes_nothing(mask: Tensor | None) -> None:
         prune.remove(layer, "weight")
     before.assert_unchanged()
     assert "weight" in layer.__dict__
-
-
-class _Holder:
-    """Somebody who took a tensor, and what it was then; written to by nobody but its owner."""
-
-    def __init__(self, taken: Tensor | Callable[[], Tensor]) -> None:
-        self._read = taken if callable(taken) and not isinstance(taken, Tensor) else lambda: taken
-        self._then = self._read().detach().clone()
-
-    def assert_unchanged(self) -> None:
-        assert identical(self._read().detach(), self._then)
-
-
-def _holders(layer: Any) -> dict[str, Callable[[], _Holder]]:
-    """Return the ways to take hold of a pruned layer's weight."""
-    graph = layer.weight * 2
-
-    def in_thread() -> _Holder:
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(layer).result()
-        return _Holder(layer.weight)
-
-    def numpy() -> _Holder:
-        array = layer.weight.detach().float().numpy()
-        return _Holder(lambda: torch.from_numpy(array))
-
-    return {
-        "reference": lambda: _Holder(layer.weight),
-        "detached": lambda: _Holder(layer.weight.detach()),
-        "data": lambda: _Holder(layer.weight.data),
-        "view": lambda: _Holder(layer.weight.view(-1)[1:]),
-        "numpy": numpy,
-        "mask": lambda: _Holder(layer.weight_mask),
-        "graph": lambda: _Holder(graph),
-        "list": lambda: _Holder([layer.weight][0]),
-        "copy": lambda: _Holder(copy.deepcopy(layer).weight_orig),
-        "state": lambda: _Holder(copy.deepcopy(layer.state_dict())["weight_orig"]),
-        "cached": lambda: _cached(layer),
-        "thread": in_thread,
-    }  # fmt: skip
-
-
-def _cached(layer: Any) -> _Holder:
-    with prune.cached():
-        layer()
-        return _Holder(layer.weight)
-
-
-@given(data=st.data(), weight=weights(finite=True))
-def test_nobody_who_holds_a_tensor_sees_it_change(data: st.DataObject, weight: Tensor) -> None:
-    """References, views, copies, graphs and threads, taken between any calls of the engine."""
-    layer = layer_of(weight)
-    layer.forward = lambda: layer.weight
-    prune.identity(layer, "weight")
-    held: list[_Holder] = []
-    events = st.sampled_from(["hold", "hold", "prune", "forward", "undo", "step"])
-    for event in data.draw(st.lists(events, max_size=8)):
-        if event == "hold":
-            ways = _holders(layer)
-            held.append(ways[data.draw(st.sampled_from(sorted(ways)))]())
-        elif event == "prune":
-            pruned(draw_technique(data.draw, weight), layer)
-        elif event == "forward":
-            with torch.set_grad_enabled(data.draw(st.booleans())):
-                layer()
-        elif event == "step":
-            layer.weight_orig.data = layer.weight_orig.detach() * 2
-        elif len(prune.methods.methods_of(next(iter(layer._forward_pre_hooks.values())))) > 1:
-            with contextlib.suppress(ValueError):
-                prune.undo(layer, "weight")
-        for holder in held:
-            holder.assert_unchanged()
-    prune.remove(layer, "weight")
-    with torch.no_grad():
-        layer.weight.add_(1)  # the owner's training reaches nobody else
-    for holder in held:
-        holder.assert_unchanged()
