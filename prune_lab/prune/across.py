@@ -65,7 +65,7 @@ def global_unstructured(
         vector = method.compute_mask(together, default_mask=torch.ones_like(together))
         pieces = vector.split([score.numel() for score in scores])
         # Cloned, or each layer's mask would keep the whole network's alive.
-        kept = [piece.view(s.shape).clone() for piece, s in zip(pieces, scores, strict=True)]
+        kept = [piece.view_as(s).clone() for piece, s in zip(pieces, scores, strict=True)]
     _prune(chosen, left, kept)
 
 

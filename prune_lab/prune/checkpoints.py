@@ -104,8 +104,8 @@ def _load(model: nn.Module, state_dict: Mapping[str, Any], with_masks: bool) -> 
             for name in pruned_names(module)
         ]
         weights = [hook.apply_mask(module) for module, _, hook in hooks]  # can fail; then nothing
-        for (module, name, hook), weight in zip(hooks, weights, strict=True):
-            show(module, name, weight, record_of(hook))
+    for (module, name, hook), weight in zip(hooks, weights, strict=True):
+        show(module, name, weight, record_of(hook))
     for prefix, module in _with_prefix(model) if with_masks else []:
         for name in pruned_names(module):
             if prefix + name + "_mask" in state_dict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch._C import _are_functorch_transforms_active as transforms_active
+from torch._C import _is_tracing as is_tracing
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
@@ -61,7 +62,7 @@ def _values_can_be_read(orig: Tensor, mask: Tensor) -> bool:
         and orig.is_floating_point()
         and not transforms_active()
         and not is_in_torch_dispatch_mode()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and not is_tracing()
     )
 
 

@@ -7,7 +7,6 @@ name ``weight_orig``, the buffer ``weight_mask``, the plain attribute ``weight``
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -153,18 +152,19 @@ def back_in_order(module: nn.Module, name: str, order: tuple[str, ...]) -> None:
             module._parameters[other] = module._parameters.pop(other)
 
 
-# Threads may show their weights at the same time: the attribute and the note about it go together.
-_showing = threading.RLock()
-
-
 def show(module: nn.Module, name: str, weight: Tensor, record: Record) -> None:
     """Make ``weight``, a masked one, what ``module`` computes with under ``name``."""
     if isinstance(module, attention.PrunedOutProjection):  # it computes its own at every read
         return
-    with _showing:
-        if record.shown is not None:
-            record.shown.add(weight, module)
+    shown = record.shown
+    if shown is None:
         setattr(module, name, weight)
+        return
+    # No lock: another thread may look, or Ctrl-C come, between any two of these.
+    shown.add(weight)
+    shown.expect(module, module.__dict__.get(name), weight)
+    setattr(module, name, weight)
+    shown.expect(module, weight)
 
 
 def refuse_assigned(module: nn.Module, name: str, record: Record) -> None:
@@ -173,13 +173,14 @@ def refuse_assigned(module: nn.Module, name: str, record: Record) -> None:
     Raises:
         ValueError: and says what to do instead.
     """
-    assigned = module._parameters.get(name)
+    assigned, shown = module._parameters.get(name), record.shown
     if assigned is None:
-        with _showing:
-            assigned = module.__dict__.get(name, _MISSING)
-            shown = record.shown
-            if assigned is _MISSING or shown is None or shown.is_in(module, assigned):
-                return
+        assigned = module.__dict__.get(name, _MISSING)
+        if assigned is _MISSING or shown is None or shown.is_in(module, assigned):
+            return
+        if module.__dict__.get(name, _MISSING) is not assigned:  # another thread has just shown its
+            refuse_assigned(module, name, record)
+            return
     kind, what = type(module).__name__, type(assigned).__name__
     raise ValueError(
         f"'{name}' of {kind} is pruned, and a {what} has been set in its place, which the next "
@@ -196,10 +197,7 @@ class unchanged_on_error(contextlib.AbstractContextManager[None]):
     """
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
-        self._before = [
-            (module, type(module), dict(module.__dict__), [dict(t) for t in _tables(module)])
-            for module in modules
-        ]
+        self._before = [(m, type(m), [(t, dict(t)) for t in _tables(m)]) for m in modules]
         self._tensors = [
             (tensor, type(tensor), tensor.data)
             for module, *_ in self._before
@@ -212,20 +210,18 @@ class unchanged_on_error(contextlib.AbstractContextManager[None]):
             return
         for tensor, type_of_tensor, values in self._tensors:  # remove and lazy layers change both
             tensor.data, tensor.__class__ = values, type_of_tensor
-        for module, type_of_module, attributes, contents in self._before:
+        for module, type_of_module, tables in self._before:
             module.__class__ = type_of_module
-            module.__dict__.clear()
-            module.__dict__.update(attributes)
-            for table, content in zip(_tables(module), contents, strict=True):
+            for table, content in tables:
                 table.clear()
                 table.update(content)
-            for name, value in [*module._parameters.items(), *attributes.items()]:
+            for name, value in [*module._parameters.items(), *module.__dict__.items()]:
                 if isinstance(value, Tensor):
                     setattr(module, name, value)  # an LSTM keeps a list of its weights besides
 
 
 def _tables(module: nn.Module) -> tuple[dict[Any, Any], ...]:
-    return module._parameters, module._buffers, module._forward_pre_hooks
+    return module.__dict__, module._parameters, module._buffers, module._forward_pre_hooks
 
 
 def _not_a_place(module: object, name: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -68,19 +69,22 @@ class Shown:
 
     def __init__(self, weights: Iterable[Tensor] = ()) -> None:
         self._alive: dict[int, weakref.ref[Tensor]] = {}
-        self._now: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+        # What each module may have now: what each thread has shown there last, by identity.
+        self._now: WeakKeyDictionary[nn.Module, dict[int, list[int]]] = WeakKeyDictionary()
         for weight in weights:
             self.add(weight)
 
     def __reduce__(self) -> tuple[type[Shown], tuple[list[Tensor]]]:
         return Shown, (list(self),)
 
-    def add(self, weight: Tensor, module: nn.Module | None = None) -> None:
-        """Note ``weight``, and that ``module`` has this one from now on."""
+    def add(self, weight: Tensor) -> None:
+        """Note ``weight``."""
         alive, key = self._alive, id(weight)
         alive[key] = weakref.ref(weight, lambda _: alive.pop(key, None))
-        if module is not None:
-            self._now[module] = key
+
+    def expect(self, module: nn.Module, *weights: object) -> None:
+        """Note that ``module`` has one of ``weights`` from now on, as far as this thread knows."""
+        self._now.setdefault(module, {})[threading.get_ident()] = [id(w) for w in weights]
 
     def is_in(self, module: nn.Module, weight: object) -> bool:
         """Tell whether ``weight`` is what ``module`` should have."""
@@ -88,7 +92,8 @@ class Shown:
         if found is None or found() is not weight:
             return False
         # A copy that has not run yet (copy.copy, deepcopy) has one of those shown elsewhere.
-        return self._now.get(module, id(weight)) == id(weight)
+        now = self._now.get(module)
+        return now is None or any(id(weight) in ids for ids in list(now.values()))
 
     def __iter__(self) -> Iterator[Tensor]:
         return (weight for ref in list(self._alive.values()) if (weight := ref()) is not None)

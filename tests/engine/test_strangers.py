@@ -6,6 +6,8 @@ Each test is a kind of its own, found by trying such programs against ours and a
 from __future__ import annotations
 
 import copy
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -34,6 +36,25 @@ def test_an_older_masked_weight_set_again_is_refused(gradients: bool) -> None:
             layer(X)
         del layer.weight
         assert layer(X).item() == 7
+
+
+def test_none_in_place_of_the_weight_is_refused() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    layer.weight = None
+    with pytest.raises(ValueError, match="NoneType"):
+        layer(X)
+
+
+def test_threads_that_take_turns_are_not_refused() -> None:
+    """Whichever of them has shown its weight last, it is no stranger's."""
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert {y.item() for y in pool.map(layer, [X] * 2_000)} == {7}
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_another_layers_masked_weight_is_refused() -> None:
