@@ -30,8 +30,18 @@ What neither engine can do, and what to do instead:
   parameters, so make them anew afterwards.
 * Ranks of a distributed job that prune after wrapping, each with its own seed, get different
   masks: prune before wrapping, or set one seed.
-* `reset_parameters()` and other writes into a pruned layer's `weight` are gone at the next
-  forward pass: write to `weight_orig`.
+* `reset_parameters()`, an adapter (LoRA) merged through `weight.data`, and other writes into a
+  pruned layer's `weight` are gone at the next forward pass: write to `weight_orig`, or call
+  `remove` first.
+* Loaders that skip keys they do not know (`load_state_dict(strict=False)`, `from_pretrained` of
+  Hugging Face) leave a layer unpruned, at the values it has, where the file says `weight_orig` and
+  `weight_mask`: give the file's tensors to `load_checkpoint`.
+* safetensors' `save_file` refuses tied parameters, pruned or not. Its `save_model` and `load_model`
+  work between models that are tied and pruned alike: call `prune_twins` on both.
+* A tensor set as `weight` of a pruned layer is refused at the next forward pass, but not right
+  after a run under `torch.compile`, which shows weights that the engine does not see.
+* A model pruned inside `torch.inference_mode()` has a mask that cannot train: torch says so at the
+  next forward pass. Prune outside of it.
 * A model that has run with gradients cannot be sent to another process by `ForkingPickler`:
   run it once under `torch.no_grad()`.
 * Inside `cached()`, writes through `.data` are not seen: torch gives them no version.

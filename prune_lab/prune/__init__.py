@@ -13,77 +13,38 @@ same masks from the same seed, same checkpoints. A reading order for the curious
 ``large`` holds fast paths for large tensors; they change nothing but the time, and can be skipped.
 """
 
-from .across import global_structured, global_unstructured
-from .amounts import (
-    _compute_nparams_toprune,
-    _validate_pruning_amount,
-    _validate_pruning_amount_init,
-)
-from .caching import cached
-from .checkpoints import load_checkpoint, rewind
-from .functions import (
-    custom_from_mask,
-    identity,
-    is_pruned,
-    l1_unstructured,
-    ln_structured,
-    n_m,
-    random_structured,
-    random_unstructured,
-    remove,
-    undo,
-)
-from .holding import hold_pruned
-from .methods import BasePruningMethod, PruningContainer
-from .sparsity import sparsity
-from .techniques import (
-    NM,
-    CustomFromMask,
-    Identity,
-    L1Unstructured,
-    LnStructured,
-    RandomStructured,
-    RandomUnstructured,
-    _compute_norm,
-    _validate_pruning_dim,
-    _validate_structured_pruning,
-    pruning_order,
-)
-from .twins import prune_twins
-
-__all__ = [  # noqa: RUF022 (torch's private helpers, which code outside torch uses, come last)
-    "NM",
-    "BasePruningMethod",
-    "CustomFromMask",
-    "Identity",
-    "L1Unstructured",
-    "LnStructured",
-    "PruningContainer",
-    "RandomStructured",
-    "RandomUnstructured",
-    "cached",
-    "custom_from_mask",
-    "global_structured",
-    "global_unstructured",
-    "hold_pruned",
-    "identity",
-    "is_pruned",
-    "l1_unstructured",
-    "ln_structured",
-    "load_checkpoint",
-    "n_m",
-    "prune_twins",
-    "pruning_order",
-    "random_structured",
-    "random_unstructured",
-    "remove",
-    "rewind",
-    "sparsity",
-    "undo",
-    "_compute_norm",
-    "_compute_nparams_toprune",
-    "_validate_pruning_amount",
-    "_validate_pruning_amount_init",
-    "_validate_pruning_dim",
-    "_validate_structured_pruning",
-]
+# `as` says that a name is for others to import. The private ones are torch's, which code uses.
+from .across import global_structured as global_structured
+from .across import global_unstructured as global_unstructured
+from .amounts import _compute_nparams_toprune as _compute_nparams_toprune
+from .amounts import _validate_pruning_amount as _validate_pruning_amount
+from .amounts import _validate_pruning_amount_init as _validate_pruning_amount_init
+from .caching import cached as cached
+from .checkpoints import load_checkpoint as load_checkpoint
+from .checkpoints import rewind as rewind
+from .functions import custom_from_mask as custom_from_mask
+from .functions import identity as identity
+from .functions import is_pruned as is_pruned
+from .functions import l1_unstructured as l1_unstructured
+from .functions import ln_structured as ln_structured
+from .functions import n_m as n_m
+from .functions import random_structured as random_structured
+from .functions import random_unstructured as random_unstructured
+from .functions import remove as remove
+from .functions import undo as undo
+from .holding import hold_pruned as hold_pruned
+from .methods import BasePruningMethod as BasePruningMethod
+from .methods import PruningContainer as PruningContainer
+from .sparsity import sparsity as sparsity
+from .techniques import NM as NM
+from .techniques import CustomFromMask as CustomFromMask
+from .techniques import Identity as Identity
+from .techniques import L1Unstructured as L1Unstructured
+from .techniques import LnStructured as LnStructured
+from .techniques import RandomStructured as RandomStructured
+from .techniques import RandomUnstructured as RandomUnstructured
+from .techniques import _compute_norm as _compute_norm
+from .techniques import _validate_pruning_dim as _validate_pruning_dim
+from .techniques import _validate_structured_pruning as _validate_structured_pruning
+from .techniques import pruning_order as pruning_order
+from .twins import prune_twins as prune_twins

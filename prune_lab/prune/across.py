@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from .amounts import Amount, _validate_pruning_amount_init, count
 from .masking import masked
-from .methods import BasePruningMethod, check_scores, put_on, survivors, twins_of
+from .methods import BasePruningMethod, checked, put_on, survivors, tied_places
 from .places import find_hook, mask_of, to_prune, unchanged_on_error
 from .ranking import keep_largest
 from .record import Place
@@ -48,24 +49,24 @@ def global_unstructured(
     >>> sum(int((m.weight == 0).sum()) for m in net)
     10
     """
-    chosen = _Chosen("global_unstructured()", parameters, importance_scores)
+    chosen = _chosen("global_unstructured()", parameters, importance_scores)
     method = pruning_method(**kwargs)
     if method.PRUNING_TYPE != "unstructured":
         raise TypeError(
             'Only "unstructured" PRUNING_TYPE supported for '
             f"the `pruning_method`. Found method {pruning_method} of type {method.PRUNING_TYPE}"
         )
-    left = chosen.left_for(method)
-    scores = [score[part] for score, part in zip(chosen.scores, left, strict=True)]
-    if isinstance(method, L1Unstructured) and _computes_its_mask(method):
+    left = [one.left_for(method) for one in chosen]
+    scores = [one.score[part] for one, part in zip(chosen, left, strict=True)]
+    if type(method) is L1Unstructured:  # a subclass may mask in a way of its own
         kept = keep_largest(scores, count(method.amount, sum(s.numel() for s in scores)))
     else:  # any other technique wants to see one tensor
         together = torch.cat([score.reshape(-1) for score in scores])
         vector = method.compute_mask(together, default_mask=torch.ones_like(together))
         pieces = vector.split([score.numel() for score in scores])
         # Cloned, or each layer's mask would keep the whole network's alive.
-        kept = [piece.view(s.shape).clone() for piece, s in zip(pieces, scores, strict=True)]
-    chosen.prune(left, kept)
+        kept = [piece.view_as(s).clone() for piece, s in zip(pieces, scores, strict=True)]
+    _prune(chosen, left, kept)
 
 
 def global_structured(
@@ -97,80 +98,78 @@ def global_structured(
     >>> sum(int((m.weight.abs().sum(1) == 0).sum()) for m in net)
     3
     """
-    chosen = _Chosen("global_structured()", parameters, importance_scores)
+    chosen = _chosen("global_structured()", parameters, importance_scores)
     _validate_pruning_amount_init(amount)
     if isinstance(n, str) or not n > 0:
         raise ValueError(f"n={n} should be a positive number or inf")
     technique = LnStructured(0, n, dim)
-    left, norms = chosen.left_for(technique), []
-    for score, part in zip(chosen.scores, left, strict=True):
-        norm = technique.importance(score[part])
-        norms.append(norm / (score.numel() / technique.units(score)) ** (1 / n))
-    kept = keep_largest(norms, count(amount, sum(norm.numel() for norm in norms)))
-    parts = zip(chosen.scores, left, kept, strict=True)
-    chosen.prune(left, [technique.spread(channels, score[part]) for score, part, channels in parts])
+    left, norms = [one.left_for(technique) for one in chosen], []
+    for one, part in zip(chosen, left, strict=True):
+        norm = technique.importance(one.score[part])
+        norms.append(norm / (one.score.numel() / technique.units(one.score)) ** (1 / n))
+    channels = keep_largest(norms, count(amount, sum(norm.numel() for norm in norms)))
+    parts = zip(chosen, left, channels, strict=True)
+    _prune(chosen, left, [technique.spread(kept, one.score[part]) for one, part, kept in parts])
 
 
+@dataclass
 class _Chosen:
-    """The parameters to prune together, each once: values or scores, and the masks so far."""
+    """One of the parameters to prune together."""
 
-    def __init__(
-        self,
-        caller: str,
-        parameters: Iterable[Place],
-        importance_scores: Mapping[Place, Tensor] | None,
-    ) -> None:
-        if not isinstance(parameters, Iterable):
-            raise TypeError(f"{caller}: parameters is not an Iterable")
-        if importance_scores is not None and not isinstance(importance_scores, Mapping):
-            raise TypeError(f"{caller}: importance_scores must be of type dict")
-        given = importance_scores or {}
-        self.scores: list[Tensor] = []
-        self._origs: list[Tensor] = []
-        self._masks: list[Tensor | None] = []
-        self._places: dict[int, list[Place]] = {}  # by the identity of their parameter
-        for place in parameters:
-            module, name = _checked_pair(caller, place)
-            _, hook = find_hook(module, name)
-            orig = to_prune(module, name, pruned=hook is not None)
-            mask = mask_of(module, name) if hook is not None else None
-            places = self._places.setdefault(id(orig), [])
-            if places:
-                _refuse_other_mask(mask, self._masks[list(self._places).index(id(orig))], place)
-                places.append((module, name))
-                continue
-            places.append((module, name))
-            score = given.get((module, name), orig if mask is None else masked(orig, mask))
-            check_scores(score, orig, module, name)
-            self._origs.append(orig.detach())
-            self.scores.append(score.detach())
-            self._masks.append(mask)
-        if not self._places:
-            raise ValueError(f"{caller}: parameters is empty; there is nothing to prune")
-        kinds = {score.dtype for score in self.scores}
-        if len(kinds) > 1:  # rank them in one dtype that holds all their values
-            common = functools.reduce(torch.promote_types, kinds)
-            self.scores = [score.to(common) for score in self.scores]
+    places: list[Place]  # where it is held
+    orig: Tensor
+    mask: Tensor | None  # so far
+    score: Tensor  # its values under the mask, or what the caller gave
 
-    def left_for(self, technique: BasePruningMethod) -> list[Any]:
-        """Return, for each parameter, the index of what ``technique`` still has to look at."""
-        return [... if mask is None else survivors(technique, mask) for mask in self._masks]
+    def left_for(self, technique: BasePruningMethod) -> Any:
+        """Return the index of what ``technique`` still has to look at."""
+        return ... if self.mask is None else survivors(technique, self.mask)
 
-    def prune(self, left: list[Any], kept: list[Tensor]) -> None:
-        """Prune all, or none, by the masks ``kept`` of what was ``left``."""
-        groups = list(self._places.values())
-        chosen = [place for places in groups for place in places]
-        twins = [twin for place in chosen for twin in twins_of(*place, find_hook(*place)[1])]
-        with unchanged_on_error([*chosen, *twins]):
-            for orig, old, part, new, places in zip(
-                self._origs, self._masks, left, kept, groups, strict=True
-            ):
-                if old is None:
-                    mask = new.to(orig.dtype)
-                else:
-                    mask = old.to(orig.dtype, copy=True)
-                    mask[part] *= new.to(orig.dtype)
-                put_on(CustomFromMask(None), places, mask)  # the module's buffer holds it
+
+def _chosen(
+    caller: str, parameters: Iterable[Place], importance_scores: Mapping[Place, Tensor] | None
+) -> list[_Chosen]:
+    """Return the parameters to prune together, each once, also if it is held in several places."""
+    if not isinstance(parameters, Iterable):
+        raise TypeError(f"{caller}: parameters is not an Iterable")
+    if importance_scores is not None and not isinstance(importance_scores, Mapping):
+        raise TypeError(f"{caller}: importance_scores must be of type dict")
+    found: dict[Tensor, _Chosen] = {}
+    for place in parameters:
+        module, name = _checked_pair(caller, place)
+        _, hook = find_hook(module, name)
+        orig = to_prune(module, name, pruned=hook is not None)
+        mask = mask_of(module, name) if hook is not None else None
+        if orig in found:
+            _refuse_other_mask(mask, found[orig].mask, place)
+            found[orig].places.append((module, name))
+            continue
+        score = (importance_scores or {}).get((module, name))
+        if score is not None:
+            score = checked(score, orig, module, name)
+        else:
+            score = orig if mask is None else masked(orig, mask)
+        found[orig] = _Chosen([(module, name)], orig.detach(), mask, score.detach())
+    if not found:
+        raise ValueError(f"{caller}: parameters is empty; there is nothing to prune")
+    # Rank them in one dtype that holds all their values.
+    common = functools.reduce(torch.promote_types, (one.score.dtype for one in found.values()))
+    for one in found.values():
+        one.score = one.score.to(common)
+    return list(found.values())
+
+
+def _prune(chosen: list[_Chosen], left: list[Any], kept: list[Tensor]) -> None:
+    """Prune all, or none, by the masks ``kept`` of what was ``left``."""
+    changed = [tied for one in chosen for place in one.places for tied in tied_places(*place)]
+    with unchanged_on_error(module for module, _ in changed):
+        for one, part, new in zip(chosen, left, kept, strict=True):
+            if one.mask is None:
+                mask = new.to(one.orig.dtype)
+            else:
+                mask = one.mask.to(one.orig.dtype, copy=True)
+                mask[part] *= new.to(one.orig.dtype)
+            put_on(CustomFromMask(None), one.places, mask)  # the module's buffer holds it
 
 
 def _checked_pair(caller: str, place: object) -> Place:
@@ -185,18 +184,9 @@ def _checked_pair(caller: str, place: object) -> Place:
 
 def _refuse_other_mask(mask: Tensor | None, other: Tensor | None, place: Place) -> None:
     """Refuse two places of one parameter that are not pruned alike: which would count?"""
-    if (mask is None) != (other is None) or (
-        mask is not None and other is not None and not torch.equal(mask, other)
-    ):
+    alike = mask is other if mask is None or other is None else torch.equal(mask, other)
+    if not alike:
         raise ValueError(
             f"'{place[1]}' of {type(place[0]).__name__} is tied to another of the parameters, but "
             "the two are not pruned alike: call prune.prune_twins(model) first, or undo one of them"
         )
-
-
-def _computes_its_mask(method: L1Unstructured) -> bool:
-    """Tell whether a subclass has left mask and importance as they are."""
-    return (
-        type(method).compute_mask is L1Unstructured.compute_mask
-        and type(method).importance is L1Unstructured.importance
-    )

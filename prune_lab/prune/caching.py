@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch._C import _are_functorch_transforms_active as transforms_active
+from torch._C import _is_tracing as is_tracing
 from torch.autograd import forward_ad
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
@@ -124,7 +125,7 @@ def _can_be_recognised(orig: Tensor, mask: Tensor) -> bool:
         not torch.compiler.is_compiling()
         and type(orig) is nn.Parameter
         and not transforms_active()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and not is_tracing()
         and not is_in_torch_dispatch_mode()  # a tracer would take what is kept for a constant
         and not (orig.is_inference() or mask.is_inference() or mask.requires_grad)
         and forward_ad.unpack_dual(orig).tangent is None

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from .functions import custom_from_mask
-from .methods import record_of, refresh
-from .places import find_hook, mask_of, pruned_names, unchanged_on_error
+from .methods import record_of
+from .places import find_hook, mask_of, pruned_names, show, unchanged_on_error
 
 
 def load_checkpoint(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
@@ -82,37 +82,39 @@ def _load(model: nn.Module, state_dict: Mapping[str, Any], with_masks: bool) -> 
     if not isinstance(state_dict, Mapping):
         hint = ": pass its state_dict()" if isinstance(state_dict, nn.Module) else ""
         raise TypeError(f"state_dict should be a mapping, not {type(state_dict).__name__}{hint}")
-    where = [
-        (path + "." if path else "", module, key.removesuffix("_orig"))
-        for path, module in model.named_modules()
-        for key in module._parameters
-    ]
     values = OrderedDict(state_dict)
     values._metadata = getattr(state_dict, "_metadata", {})  # type: ignore[attr-defined]
-    parameters = [(module, name) for _, module, name in where]
-    buffers = [(module, key) for module in model.modules() for key in module._buffers]
-    other_masks = [
-        find_hook(module, name)[1]
-        for prefix, module, name in where
-        if with_masks and prefix + name + "_mask" in values and name in pruned_names(module)
-    ]
-    with unchanged_on_error([*parameters, *buffers]), _own_values(model):
-        for prefix, module, name in where:
-            _bring_together(values, prefix + name, module, name, with_masks)
-        is_meta = [tensor.is_meta for tensor in (*model.parameters(), *model.buffers())]
-        if any(is_meta) and not all(is_meta):
+    with unchanged_on_error(model.modules()), _own_values(model):
+        for prefix, module in _with_prefix(model):
+            for name in [key.removesuffix("_orig") for key in module._parameters]:
+                _bring_together(values, prefix + name, module, name, with_masks)
+        is_meta = {tensor.is_meta for tensor in (*model.parameters(), *model.buffers())}
+        if len(is_meta) > 1:
             raise RuntimeError(
                 f"a part of this {type(model).__name__} is on the meta device and has no values "
                 "to load into: call model.to_empty(device=...) on it first"
             )
-        if any(is_meta):  # torch would put the checkpoint's own tensors into the model
+        if True in is_meta:  # torch would put the checkpoint's own tensors into the model
             own = {k: v.detach().clone() for k, v in values.items() if isinstance(v, Tensor)}
             values.update(own)
-        model.load_state_dict(values, strict=True, assign=any(is_meta))
-        for module, name in {(m, n): None for m, n in parameters if n in pruned_names(m)}:
-            refresh(find_hook(module, name)[1], module, name)
-    for hook in other_masks:
-        record_of(hook).before = None  # undo knows nothing of them
+        model.load_state_dict(values, strict=True, assign=True in is_meta)
+        hooks = [
+            (module, name, find_hook(module, name)[1])
+            for module in model.modules()
+            for name in pruned_names(module)
+        ]
+        weights = [hook.apply_mask(module) for module, _, hook in hooks]  # can fail; then nothing
+    for (module, name, hook), weight in zip(hooks, weights, strict=True):
+        show(module, name, weight, record_of(hook))
+    for prefix, module in _with_prefix(model) if with_masks else []:
+        for name in pruned_names(module):
+            if prefix + name + "_mask" in state_dict:
+                # What undo knows is about another mask.
+                record_of(find_hook(module, name)[1]).before = None
+
+
+def _with_prefix(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    return [(path + "." if path else "", module) for path, module in model.named_modules()]
 
 
 def _bring_together(
@@ -121,21 +123,21 @@ def _bring_together(
     """Give one parameter the same names in checkpoint and model, and the mask that counts."""
     pruned_there = key + "_orig" in values and key + "_mask" in values
     pruned_here = name in pruned_names(module)
-    if pruned_there and pruned_here:
-        if not with_masks:
-            values[key + "_mask"] = mask_of(module, name)
+    if pruned_there and pruned_here and not with_masks:
+        values[key + "_mask"] = mask_of(module, name)
+    elif pruned_there and name in module._parameters and with_masks:
+        mask, own = values[key + "_mask"], getattr(module, name)
+        if is_lazy(own):
+            own.materialize(mask.shape)
+        if mask.shape != own.shape:
+            raise RuntimeError(
+                f"size mismatch for {key}_mask: {tuple(mask.shape)} in the checkpoint, "
+                f"{tuple(own.shape)} in the model"
+            )
+        custom_from_mask(module, name, mask.to(own.device))
     elif pruned_there and name in module._parameters:
-        if with_masks:
-            mask, own = values[key + "_mask"], getattr(module, name)
-            if mask.shape != own.shape:
-                raise RuntimeError(
-                    f"size mismatch for {key}_mask: {tuple(mask.shape)} in the checkpoint, "
-                    f"{tuple(own.shape)} in the model"
-                )
-            custom_from_mask(module, name, mask.to(own.device))
-        else:
-            values[key] = values.pop(key + "_orig")
-            del values[key + "_mask"]
+        values[key] = values.pop(key + "_orig")
+        del values[key + "_mask"]
     elif pruned_here and key in values:
         values[key + "_orig"] = values.pop(key)
         values[key + "_mask"] = mask_of(module, name)
@@ -144,10 +146,8 @@ def _bring_together(
 @contextmanager
 def _own_values(model: nn.Module) -> Iterator[None]:
     """Give the model's tensors the values back that they have now if the block raises."""
-    both = [*model.parameters(), *model.buffers()]
-    tensors = [tensor for tensor in both if not is_lazy(tensor)]
+    tensors = [t for t in (*model.parameters(), *model.buffers()) if not is_lazy(t)]
     values = [tensor.detach().clone() for tensor in tensors]
-    lazy = [(tensor, type(tensor), tensor.data) for tensor in both if is_lazy(tensor)]
     extra = [
         (module, copy.deepcopy(module.get_extra_state()))
         for module in model.modules()
@@ -159,8 +159,6 @@ def _own_values(model: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for tensor, value in zip(tensors, values, strict=True):
                 tensor.copy_(value)
-        for tensor, kind, nothing in lazy:  # loading has given it a shape
-            tensor.data, tensor.__class__ = nothing, kind
         for module, state in extra:
             module.set_extra_state(state)
         raise

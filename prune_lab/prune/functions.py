@@ -20,7 +20,7 @@ from .methods import (
     install,
     methods_of,
     record_of,
-    twins_of,
+    tied_places,
 )
 from .places import (
     back_in_order,
@@ -182,16 +182,11 @@ def remove(module: M, name: str) -> M:
     >>> int((layer.weight == 0).sum()), [name for name, _ in layer.named_parameters()]
     (3, ['bias', 'weight'])
     """
-    _, hook = find_hook(module, name)
-    if hook is None:
-        raise ValueError(
-            f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed"
-        )
-    where: list[Place] = [(module, name), *twins_of(module, name, hook)]
+    where = _pruned_places(module, name, "removed")
     for place, there in where[1:]:  # what can fail comes first
         own_parameter(place, there)
         refuse_assigned(place, there, record_of(find_hook(place, there)[1]))
-    with unchanged_on_error(where):
+    with unchanged_on_error(place for place, _ in where):
         for place, there in where:
             key, hook = find_hook(place, there)
             hook.remove(place)
@@ -215,16 +210,20 @@ def undo(module: M, name: str) -> M:
     >>> undo(l1_unstructured(layer, "weight", amount=3), "weight").weight is before
     True
     """
-    _, hook = find_hook(module, name)
-    if hook is None:
-        raise ValueError(
-            f"Parameter '{name}' of module {module} has to be pruned before pruning can be undone"
-        )
-    where: list[Place] = [(module, name), *twins_of(module, name, hook)]
-    with unchanged_on_error(where):
+    where = _pruned_places(module, name, "undone")
+    with unchanged_on_error(place for place, _ in where):
         for place in where:
             _undo_at(*place)
     return module
+
+
+def _pruned_places(module: nn.Module, name: str, ended: str) -> list[Place]:
+    """Return the places that are pruned together with this one, which must be pruned."""
+    if find_hook(module, name)[1] is None:
+        raise ValueError(
+            f"Parameter '{name}' of module {module} has to be pruned before pruning can be {ended}"
+        )
+    return tied_places(module, name)
 
 
 def _undo_at(module: nn.Module, name: str) -> None:
@@ -242,11 +241,11 @@ def _undo_at(module: nn.Module, name: str) -> None:
             f"the mask of '{name}' before its last prune is not known any more: "
             "only one prune is remembered, and none in a file"
         )
-    mask = record.before.restored(like=mask_of(module, name))
+    mask = record.before.restored(now=mask_of(module, name))
     kept = earlier[0] if len(earlier) == 1 else PruningContainer(*earlier)
     if isinstance(kept, BasePruningMethod):  # torch's hooks keep no record
         kept.record = dataclasses.replace(record, before=None)
-    install(kept, module, name, mask, key, hook)
+    install(kept, module, name, mask)
 
 
 def is_pruned(module: nn.Module) -> bool:

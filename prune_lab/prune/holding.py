@@ -127,7 +127,7 @@ _HOLDS: weakref.WeakSet[Hold] = weakref.WeakSet()
 
 def note_removed(parameter: nn.Parameter, mask: Tensor) -> None:
     """Tell every hold that ``mask`` has been made permanent."""
-    for hold in list(_HOLDS):
+    for hold in list(_HOLDS) if _HOLDS else ():
         if hold.concerns(parameter):
             hold.note_removed(parameter, mask == 0)
 

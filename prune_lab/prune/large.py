@@ -43,7 +43,8 @@ def empty_like(t: Tensor) -> Tensor:
     torch.Size([2, 3])
     """
     fresh = torch.empty_like(t, memory_format=torch.contiguous_format)
-    if _C_LIBRARY is not None and fresh.is_cpu and fresh.nbytes >= _HUGE:
+    in_memory = type(fresh) is Tensor and fresh.is_cpu  # a FakeTensor has no memory
+    if _C_LIBRARY is not None and in_memory and fresh.nbytes >= _HUGE:
         first = -(-fresh.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
         size = fresh.data_ptr() + fresh.nbytes - first
         # Advice: where it cannot be taken, nothing happens.

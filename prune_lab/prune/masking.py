@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch._C import _are_functorch_transforms_active as transforms_active
+from torch._C import _is_tracing as is_tracing
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
@@ -24,7 +25,10 @@ def masked(orig: Tensor, mask: Tensor) -> Tensor:
         mask: same shape; 1 keeps, 0 prunes (in between scales, as in torch).
 
     Returns:
-        new tensor with the dtype of ``orig``; a kept -0.0 may become 0.0. O(n) time.
+        new tensor like ``orig``; a kept -0.0 may become 0.0. O(n) time.
+
+    Raises:
+        RuntimeError: the shapes differ.
 
     >>> masked(torch.tensor([-2.0, float("inf"), 3.0]), torch.tensor([0.0, 0.0, 1.0]))
     tensor([0., 0., 3.])
@@ -34,6 +38,8 @@ def masked(orig: Tensor, mask: Tensor) -> Tensor:
     if large.is_large(orig.numel()) and _is_plain(orig, mask):
         return large.masked(orig, mask)
     product = torch.addcmul(_ZERO, mask, orig)  # 0.0 + -0.0 is 0.0
+    if product.shape != orig.shape:
+        raise RuntimeError(f"a mask of shape {mask.shape} does not fit {orig.shape}")
     if not torch.equal(product, product):  # NaN, such as 0 * inf, is not equal to itself
         with torch.no_grad():  # the gradient stays the product's
             product.masked_fill_(mask == 0, 0)
@@ -51,11 +57,12 @@ def _values_can_be_read(orig: Tensor, mask: Tensor) -> bool:
         and type(orig) in _ORDINARY
         and type(mask) in _ORDINARY
         and orig.is_cpu
+        and mask.is_cpu
         and orig.dtype == mask.dtype
         and orig.is_floating_point()
         and not transforms_active()
         and not is_in_torch_dispatch_mode()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and not is_tracing()
     )
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from types import NoneType
@@ -29,8 +28,8 @@ from torch._C import _are_functorch_transforms_active as transforms_active
 from torch.nn.utils import prune as torch_prune
 
 from . import holding, places
-from .attention import PrunedOutProjection
 from .caching import kept
+from .large import empty_like
 from .masking import masked
 from .record import EarlierMask, Place, Record, Shown
 
@@ -93,16 +92,16 @@ class BasePruningMethod(ABC):
             record = self.record = Record()
         places.refuse_assigned(module, name, record)
         if record.module is None or record.shown is None:
-            record.module, record.shown = weakref.ref(module), record.shown or Shown()
+            record.begin(module, record.shown or ())
         before = module.__dict__.get(name)
-        if _with_its_own_way(self) is not None:
-            weight = self.apply_mask(module)
-        else:
+        if _own_way(self) is None:
             weight = kept(places.original(module, name), places.mask_of(module, name))
+        else:
+            weight = self.apply_mask(module)
         places.show(module, name, weight, record)
         orig = module._parameters.get(name + "_orig")
         if transforms_active() or not isinstance(orig, (nn.Parameter, NoneType)):
-            _put_back_after_forward(module, name, before)
+            _put_back_after_forward(module, name, before, record)
 
     def apply_mask(self, module: nn.Module) -> Tensor:
         """Return the original tensor under the mask, same shape and dtype as the original."""
@@ -185,8 +184,12 @@ class BasePruningMethod(ABC):
         """
         name = self._tensor_name
         orig, mask = places.own_parameter(module, name), places.mask_of(module, name)
-        places.refuse_assigned(module, name, self.record)
-        orig.data = self.apply_mask(module).detach()
+        places.refuse_assigned(module, name, record_of(self))
+        weight = self.apply_mask(module).detach()
+        if weight.is_inference():  # it could never train
+            with torch.inference_mode(mode=False):
+                weight = weight.clone()
+        orig.data = weight
         places.release(module, name)
         holding.note_removed(orig, mask)
 
@@ -198,12 +201,12 @@ class BasePruningMethod(ABC):
         """
         copied = type(self).__new__(type(self))
         memo[id(self)] = copied
+        record = record_of(self)
+        for weight in record.weights(self._tensor_name):
+            memo[id(weight)] = weight.detach().clone()
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        if self.record is not None and copied.record is not None:
-            copied.record.shown = Shown()
-            for weight in self.record.weights(self._tensor_name):
-                memo[id(weight)] = weight.detach().clone()
-                copied.record.shown.add(memo[id(weight)])
+        if record.shown is not None:
+            record_of(copied).shown = Shown(memo[id(weight)] for weight in record.shown)
         return copied
 
 
@@ -269,7 +272,7 @@ class PruningContainer(BasePruningMethod):
 
     def apply_mask(self, module: nn.Module) -> Tensor:
         """Return the masked tensor, in the latest method's own way if one has its own."""
-        method = _with_its_own_way(self)
+        method = _own_way(self)
         return super().apply_mask(module) if method is None else method.apply_mask(module)
 
 
@@ -320,7 +323,7 @@ _PLAIN = (
 )
 
 
-def _with_its_own_way(hook: BasePruningMethod) -> BasePruningMethod | None:
+def _own_way(hook: BasePruningMethod) -> BasePruningMethod | None:
     """Return the latest method of a hook that has written its own ``apply_mask``, if any."""
     for method in (hook, *reversed(methods_of(hook))):
         if type(method).apply_mask not in _PLAIN:
@@ -329,46 +332,44 @@ def _with_its_own_way(hook: BasePruningMethod) -> BasePruningMethod | None:
 
 
 def mask_for(
-    method: BasePruningMethod,
-    module: nn.Module,
-    name: str,
-    importance_scores: Tensor | None = None,
+    method: BasePruningMethod, module: nn.Module, name: str, scores: Tensor | None = None
 ) -> Tensor:
     """Compute, without touching ``module``, the mask that ``method`` leads to."""
     method._tensor_name = name
     _, hook = places.find_hook(module, name)
     orig = places.to_prune(module, name, pruned=hook is not None)
-    check_scores(importance_scores, orig, module, name)
+    if scores is not None:
+        scores = checked(scores, orig, module, name)
+    contiguous = torch.contiguous_format
     if hook is None:
-        scores = orig if importance_scores is None else importance_scores
-        ones = torch.ones_like(orig, memory_format=torch.contiguous_format)
-        mask = method.compute_mask(scores, default_mask=ones)
+        so_far = torch.ones_like(orig, memory_format=contiguous)
+        mask = method.compute_mask(orig if scores is None else scores, default_mask=so_far)
+        if mask is not so_far and isinstance(mask, Tensor):
+            mask = empty_like(mask).copy_(mask)  # a technique may keep the mask that it returns
     else:
-        so_far = places.mask_of(module, name).clone(memory_format=torch.contiguous_format)
-        if importance_scores is None:
-            # Not the attribute `weight`: it may be older than the last optimizer step.
-            importance_scores = masked(orig, so_far).detach()
+        so_far = places.mask_of(module, name).clone(memory_format=contiguous)
+        if scores is None:  # not the attribute `weight`: it may be older than the last step
+            scores = masked(orig, so_far).detach()
         container = PruningContainer(*methods_of(hook), method)
-        mask = container.compute_mask(importance_scores, default_mask=so_far)
+        mask = container.compute_mask(scores, default_mask=so_far)
     who = f"compute_mask of {type(method).__name__}"
     if not isinstance(mask, Tensor):
         raise TypeError(f"{who} must return a tensor, not {type(mask).__name__}")
-    if mask.shape != orig.shape:
+    if (mask.shape, mask.device) != (orig.shape, orig.device):
         raise ValueError(
-            f"{who} must return a mask of shape {tuple(orig.shape)}, got {tuple(mask.shape)}"
+            f"{who} must return a mask of shape {tuple(orig.shape)} on {orig.device}, "
+            f"got {tuple(mask.shape)} on {mask.device}"
         )
     return mask
 
 
-def check_scores(scores: Tensor | None, orig: Tensor, module: nn.Module, name: str) -> None:
-    """Refuse importance scores that do not fit the parameter.
+def checked(scores: object, orig: Tensor, module: nn.Module, name: str) -> Tensor:
+    """Return importance scores that fit the parameter, on its device.
 
     Raises:
         TypeError: not a tensor.
         AssertionError: of another shape.
     """
-    if scores is None:
-        return
     if not isinstance(scores, Tensor):
         raise TypeError(f"importance_scores should be a tensor, not {type(scores).__name__}")
     if scores.shape != orig.shape:
@@ -376,6 +377,7 @@ def check_scores(scores: Tensor | None, orig: Tensor, module: nn.Module, name: s
             "importance_scores should have the same shape as parameter "
             f"{name} of {module}, got {scores.shape} vs {orig.shape}"
         )
+    return scores.to(orig.device)
 
 
 def put_on(method: BasePruningMethod, where: Sequence[Place], mask: Tensor) -> BasePruningMethod:
@@ -392,111 +394,88 @@ def put_on(method: BasePruningMethod, where: Sequence[Place], mask: Tensor) -> B
     Raises:
         Exception: whatever the technique's own ``apply_mask`` or the module raises.
     """
-    twins = [twin for place in where for twin in twins_of(*place, places.find_hook(*place)[1])]
-    where = list(dict.fromkeys([*where, *twins]))
-    with places.unchanged_on_error(where):
-        hooks: list[BasePruningMethod] = []
-        for place in where:  # each has a hook and a mask of its own
-            first = not hooks
-            key, old = places.find_hook(*place)
-            hooks.append(_joined(method if first else copy.copy(method), old, *place, mask.dtype))
-            install(hooks[-1], *place, mask.detach() if first else mask.detach().clone(), key, old)
+    where = list(dict.fromkeys(tied for place in where for tied in tied_places(*place)))
+    hooks: list[BasePruningMethod] = []
+    with places.unchanged_on_error(module for module, _ in where):
+        for module, name in where:  # each has a hook and a mask of its own
+            hook, its_mask = (copy.copy(method), mask.clone()) if hooks else (method, mask)
+            hook._tensor_name = name
+            _, old = places.find_hook(module, name)
+            if old is None:
+                hook.record = Record(order=unpruned_order(module))
+            else:
+                hook = PruningContainer(*methods_of(old), hook)
+                before = EarlierMask(places.mask_of(module, name), after=its_mask)
+                hook.record = dataclasses.replace(record_of(old), before=before)
+            install(hook, module, name, its_mask.detach())
+            hooks.append(hook)
     return hooks[0]
 
 
-def _joined(
-    method: BasePruningMethod,
-    hook: BasePruningMethod | None,
-    module: nn.Module,
-    name: str,
-    dtype: torch.dtype,
-) -> BasePruningMethod:
-    """Return the hook to install: ``method``, or a container of it and the ``hook`` there."""
-    method._tensor_name = name
-    if hook is None:
-        known = (getattr(h, "record", None) for h in module._forward_pre_hooks.values())
-        method.record = Record(order=places.unpruned_order(module, known))
-        return method
-    joined = PruningContainer(*methods_of(hook), method)
-    before = EarlierMask(places.mask_of(module, name), dtype)
-    joined.record = dataclasses.replace(record_of(hook), before=before)
-    return joined
-
-
-def record_of(hook: BasePruningMethod) -> Record:
-    """Return what a hook knows; one of torch's knows nothing."""
-    record: Record | None = getattr(hook, "record", None)
-    return Record() if record is None else record
-
-
-def install(
-    hook: BasePruningMethod,
-    module: nn.Module,
-    name: str,
-    mask: Tensor,
-    key: int | None,
-    old: BasePruningMethod | None,
-) -> None:
-    """Put hook, mask and masked weight into the module.
-
-    Args:
-        hook: to install.
-        module, name: where.
-        mask: shape of the parameter.
-        key, old: the hook that it takes the place of (``find_hook``), or two Nones.
-    """
-    if old is not None:
-        places.refuse_assigned(module, name, record_of(old))
-    places.put_mask(module, name, mask)
-    if key is None:
+def install(hook: BasePruningMethod, module: nn.Module, name: str, mask: Tensor) -> None:
+    """Put hook, mask and masked weight into the module, in place of those that are there."""
+    key, old = places.find_hook(module, name)
+    if old is None:
+        places.put_mask(module, name, mask)
         module.register_forward_pre_hook(hook)
     else:
+        places.refuse_assigned(module, name, record_of(old))
+        setattr(module, name + "_mask", mask)
         module._forward_pre_hooks[key] = hook
-    if isinstance(hook, BasePruningMethod) and hook.record is not None:
-        hook.record.module, hook.record.shown = weakref.ref(module), Shown()
-    refresh(hook, module, name)
+    record = record_of(hook)
+    record.begin(module)
+    places.show(module, name, hook.apply_mask(module), record)
 
 
-def refresh(hook: BasePruningMethod, module: nn.Module, name: str) -> None:
-    """Show the masked weight of the values as they are now."""
-    places.show(module, name, hook.apply_mask(module), getattr(hook, "record", None))
+def record_of(hook: object) -> Record:
+    """Return what a hook knows; one of torch's knows nothing."""
+    return getattr(hook, "record", None) or Record()
 
 
-def twins_of(module: nn.Module, name: str, hook: BasePruningMethod | None) -> list[Place]:
-    """Return the other places that are tied to this one and still hold the same Parameter.
+def unpruned_order(module: nn.Module) -> tuple[str, ...]:
+    """Return the names of the parameters in the order they had before any was pruned."""
+    orders = (record_of(hook).order for hook in module._forward_pre_hooks.values())
+    return next(filter(None, orders), tuple(module._parameters))
+
+
+def tied_places(module: nn.Module, name: str) -> list[Place]:
+    """Return the places that a change here changes: this one, first, and those tied to it.
+
+    A tie holds as long as both still have the same Parameter.
 
     Raises:
         ValueError: it was tied before it went through a file, which keeps no tie.
     """
-    tie = None if hook is None else record_of(hook).tie
+    tie = record_of(places.find_hook(module, name)[1]).tie
     if tie is None:
-        return []
-    living = tie.living()
+        return [(module, name)]
+    living = [(place, there) for ref, there in tie if (place := ref()) is not None]
     if (module, name) not in living:
         raise ValueError(
             f"'{name}' of {type(module).__name__} was pruned together with other places of the "
             "same parameter, which a file does not keep: call prune.prune_twins(model) first"
         )
     orig = module._parameters.get(name + "_orig")
-    return [
+    twins = [
         (place, there)
         for place, there in living
-        if (place, there) != (module, name)
-        and there in places.pruned_names(place)
-        and place._parameters.get(there + "_orig") is orig
+        if there in places.pruned_names(place) and place._parameters.get(there + "_orig") is orig
     ]
+    return list(dict.fromkeys([(module, name), *twins]))
 
 
-def _put_back_after_forward(module: nn.Module, name: str, weight: object) -> None:
-    """Undo, after this forward pass, what it showed as ``weight``.
+def _put_back_after_forward(module: nn.Module, name: str, weight: object, record: Record) -> None:
+    """Show after this forward pass what was shown before it.
 
-    Inside functional_call or a function transform (torch.func.grad, vmap) that is a tensor of the
-    transform's, which must not stay behind in the module.
+    Inside functional_call or a function transform (torch.func.grad, vmap) the pass shows a tensor
+    of the transform's, which must not stay behind in the module.
     """
 
     def put_back(*_: object) -> None:
         handle.remove()
-        if not isinstance(module, PrunedOutProjection):
-            setattr(module, name, weight)
+        if isinstance(weight, Tensor):
+            places.show(module, name, weight, record)
+        else:
+            module.__dict__.pop(name, None)
 
     handle = module.register_forward_hook(put_back, always_call=True)

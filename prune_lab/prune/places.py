@@ -13,10 +13,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
-from torch.nn.utils import prune as torch_prune
+from torch.nn.utils.prune import BasePruningMethod as PruningHook  # ours are registered with it
 
 from . import attention
-from .record import Place, Record
+from .record import Record
 
 _MISSING: Any = object()
 
@@ -30,18 +30,16 @@ def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
     """
     if not isinstance(module, nn.Module) or not isinstance(name, str):
         raise TypeError(_not_a_place(module, name))
-    found = [
-        (key, hook)
-        for key, hook in module._forward_pre_hooks.items()
-        if getattr(hook, "_tensor_name", None) == name
-        and isinstance(hook, torch_prune.BasePruningMethod)
-    ]
-    if len(found) > 1:
-        raise AssertionError(
-            "Avoid adding multiple pruning hooks to the "
-            f"same tensor {name} of module {module}. Use a PruningContainer."
-        )
-    return found[0] if found else (None, None)
+    found: tuple[Any, Any] = (None, None)
+    for key, hook in module._forward_pre_hooks.items():
+        if getattr(hook, "_tensor_name", None) == name and isinstance(hook, PruningHook):
+            if found[1] is not None:
+                raise AssertionError(
+                    "Avoid adding multiple pruning hooks to the "
+                    f"same tensor {name} of module {module}. Use a PruningContainer."
+                )
+            found = key, hook
+    return found
 
 
 def pruned_names(module: nn.Module) -> list[str]:
@@ -49,7 +47,7 @@ def pruned_names(module: nn.Module) -> list[str]:
     return [
         hook._tensor_name
         for hook in module._forward_pre_hooks.values()
-        if isinstance(hook, torch_prune.BasePruningMethod)
+        if isinstance(hook, PruningHook)
     ]
 
 
@@ -69,8 +67,9 @@ def to_prune(module: nn.Module, name: str, pruned: bool) -> Tensor:
     if pruned:
         return original(module, name)
     parameter = module._parameters.get(name)
-    base = name.removesuffix("_orig")
-    if parameter is None or (base is not name and base in pruned_names(module)):
+    if parameter is None or (
+        name.endswith("_orig") and name.removesuffix("_orig") in pruned_names(module)
+    ):
         raise _why_not(module, name)
     kind = type(module).__name__
     if isinstance(parameter, UninitializedParameter):
@@ -121,26 +120,9 @@ def own_masks(module: nn.Module) -> dict[nn.Parameter, Tensor]:
     }
 
 
-def unpruned_order(module: nn.Module, record_of: Iterable[Record | None]) -> tuple[str, ...]:
-    """Return the names of the parameters in the order they had before any was pruned.
-
-    Args:
-        module: holds them.
-        record_of: what its pruning hooks know.
-    """
-    for record in record_of:
-        if record is not None and record.order:
-            return record.order
-    return tuple(module._parameters)
-
-
 def put_mask(module: nn.Module, name: str, mask: Tensor) -> None:
-    """Put ``mask`` on a parameter, pruned or not; what :func:`show` shows is the caller's task."""
-    if name + "_mask" in module._buffers:
-        module._buffers[name + "_mask"] = mask
-        return
-    orig = module._parameters[name]
-    module.register_parameter(name + "_orig", orig)
+    """Put a mask on a parameter; what :func:`show` shows is the caller's task."""
+    module.register_parameter(name + "_orig", module._parameters[name])
     del module._parameters[name]
     module.register_buffer(name + "_mask", mask)
     attention.mask_when_read(module)
@@ -149,54 +131,55 @@ def put_mask(module: nn.Module, name: str, mask: Tensor) -> None:
 def release(module: nn.Module, name: str) -> None:
     """Give the parameter its name back, as the last one; drop mask and masked weight."""
     orig = own_parameter(module, name)
-    del module._parameters[name + "_orig"], module._buffers[name + "_mask"]
+    del module._parameters[name + "_orig"]
+    delattr(module, name + "_mask")
     module.__dict__.pop(name, None)
     attention.call_again(module)
     setattr(module, name, orig)
 
 
 def back_in_order(module: nn.Module, name: str, order: tuple[str, ...]) -> None:
-    """Move a released parameter to where it was before: pruned ones come last.
+    """Move a released parameter, which comes last, to where it was before.
 
     Args:
         module: holds it.
         name: its name.
-        order: of the parameters before any was pruned.
+        order: of the parameters before any was pruned; empty if torch's hook pruned it.
     """
-    if name not in order:  # torch's hook pruned it and does not tell
-        return
-    table = module._parameters
-    later = order[order.index(name) + 1 :]
-    pruned = {n + "_orig" for n in pruned_names(module)}
-    clean = [n for n in table if n not in pruned and n != name]
-    follows = next((n for n in clean if n in later), None)
-    where = clean.index(follows) if follows is not None else len(clean)
-    names = [*clean[:where], name, *clean[where:], *(n for n in table if n in pruned)]
-    values = [table[n] for n in names]
-    table.clear()
-    table.update(zip(names, values, strict=True))
+    if name in order:
+        before = order[: order.index(name)]
+        for other in [n for n in module._parameters if n not in before and n != name]:
+            module._parameters[other] = module._parameters.pop(other)
 
 
-def show(module: nn.Module, name: str, weight: Tensor, record: Record | None) -> None:
+def show(module: nn.Module, name: str, weight: Tensor, record: Record) -> None:
     """Make ``weight``, a masked one, what ``module`` computes with under ``name``."""
     if isinstance(module, attention.PrunedOutProjection):  # it computes its own at every read
         return
-    if record is not None and record.shown is not None:
-        record.shown.add(weight)
+    shown = record.shown
+    if shown is None:
+        setattr(module, name, weight)
+        return
+    # No lock: another thread may look, or Ctrl-C come, between any two of these.
+    shown.add(weight)
+    shown.expect(module, module.__dict__.get(name), weight)
     setattr(module, name, weight)
+    shown.expect(module, weight)
 
 
-def refuse_assigned(module: nn.Module, name: str, record: Record | None) -> None:
+def refuse_assigned(module: nn.Module, name: str, record: Record) -> None:
     """Refuse what somebody has set in the place of a masked weight: it would be overwritten.
 
     Raises:
         ValueError: and says what to do instead.
     """
-    assigned = module._parameters.get(name)
+    assigned, shown = module._parameters.get(name), record.shown
     if assigned is None:
         assigned = module.__dict__.get(name, _MISSING)
-        known = record is None or record.shown is None or assigned in record.shown
-        if assigned is _MISSING or known:
+        if assigned is _MISSING or shown is None or shown.is_in(module, assigned):
+            return
+        if module.__dict__.get(name, _MISSING) is not assigned:  # another thread has just shown its
+            refuse_assigned(module, name, record)
             return
     kind, what = type(module).__name__, type(assigned).__name__
     raise ValueError(
@@ -208,46 +191,37 @@ def refuse_assigned(module: nn.Module, name: str, record: Record | None) -> None
 
 
 class unchanged_on_error(contextlib.AbstractContextManager[None]):
-    """Give the modules their parameters, buffers, hooks and weights back if the block raises.
+    """Give modules their parameters, buffers, hooks and attributes back if the block raises.
 
-    The block may put other values in the place of a parameter's, but not write into them.
-
-    Args:
-        places: what the block prunes or unprunes.
+    The block may put other values in the place of a tensor's, but not write into them.
     """
 
-    def __init__(self, places: Iterable[Place]) -> None:
-        self._before = [
-            (
-                module,
-                name,
-                type(module),
-                module.__dict__.get(name, _MISSING),
-                [(table, dict(table)) for table in _tables(module)],
-            )
-            for module, name in places
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        self._before = [(m, type(m), [(t, dict(t)) for t in _tables(m)]) for m in modules]
+        self._tensors = [
+            (tensor, type(tensor), tensor.data)
+            for module, *_ in self._before
+            for tensor in (*module._parameters.values(), *module._buffers.values())
+            if tensor is not None
         ]
-        origs = [module._parameters.get(name + "_orig") for module, name, *_ in self._before]
-        self._values = [(orig, orig.data) for orig in origs if orig is not None]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             return
-        for orig, values in self._values:  # remove puts others in their place
-            orig.data = values
-        for module, name, its_class, weight, tables in reversed(self._before):
+        for tensor, type_of_tensor, values in self._tensors:  # remove and lazy layers change both
+            tensor.data, tensor.__class__ = values, type_of_tensor
+        for module, type_of_module, tables in self._before:
+            module.__class__ = type_of_module
             for table, content in tables:
                 table.clear()
                 table.update(content)
-            module.__class__ = its_class
-            module.__dict__.pop(name, None)
-            value = module._parameters.get(name, weight)
-            if value is not _MISSING:  # an LSTM keeps a list of its weights: set, not written
-                setattr(module, name, value)
+            for name, value in [*module._parameters.items(), *module.__dict__.items()]:
+                if isinstance(value, Tensor):
+                    setattr(module, name, value)  # an LSTM keeps a list of its weights besides
 
 
 def _tables(module: nn.Module) -> tuple[dict[Any, Any], ...]:
-    return module._parameters, module._buffers, module._forward_pre_hooks
+    return module.__dict__, module._parameters, module._buffers, module._forward_pre_hooks
 
 
 def _not_a_place(module: object, name: object) -> str:
@@ -286,13 +260,11 @@ def _why_not(module: nn.Module, name: str) -> Exception:
         )
     if name in module._parameters:
         return TypeError(f"parameter '{name}' of {kind} is None: there is nothing to prune")
-    if name in module._buffers:
-        return TypeError(f"'{name}' of {kind} is a buffer; only parameters are pruned: {names}")
-    if name in module._modules:
-        return TypeError(f"'{name}' of {kind} is a module: prune a parameter of module.{name}")
-    if isinstance(getattr(module, name, None), Tensor):
-        return TypeError(
-            f"'{name}' of {kind} is computed from other tensors (weight_norm?); "
-            f"prune one of its parameters: {names}"
-        )
+    for what, it_is in (
+        ("a buffer", name in module._buffers),
+        ("a module", name in module._modules),
+        ("computed from other tensors (weight_norm?)", hasattr(module, name)),
+    ):
+        if it_is:
+            return TypeError(f"'{name}' of {kind} is {what}; only parameters are pruned: {names}")
     return AttributeError(f"{kind} has no parameter '{name}'; its parameters: {names}")

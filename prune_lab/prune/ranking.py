@@ -35,7 +35,7 @@ def positions(scores: Tensor) -> Tensor:
     queue = _queue(scores.detach().abs().reshape(-1))
     places = torch.empty_like(queue)
     places[queue] = torch.arange(queue.numel(), device=queue.device)
-    return places.view(scores.shape)
+    return places.view_as(scores)
 
 
 def keep_largest(scores: Sequence[Tensor], k: int) -> list[Tensor]:
@@ -52,8 +52,8 @@ def keep_largest(scores: Sequence[Tensor], k: int) -> list[Tensor]:
     >>> keep_largest([torch.tensor([0.3, -0.1]), torch.tensor([0.2, 0.1])], 2)
     [tensor([1., 0.]), tensor([1., 0.])]
     """
-    sizes = [score.numel() for score in scores]
-    if 0 < k < sum(sizes) and large.is_large(sum(sizes)):
+    size = sum(score.numel() for score in scores)
+    if 0 < k < size and large.is_large(size):
         masks = large.keep_largest(scores, k)
         if masks is not None:
             return masks
@@ -63,9 +63,10 @@ def keep_largest(scores: Sequence[Tensor], k: int) -> list[Tensor]:
     if k:  # or there is no need to rank
         mask.index_fill_(0, _queue(magnitudes)[:k], 0)
     if len(scores) == 1:
-        return [mask.view(scores[0].shape)]
+        return [mask.view_as(scores[0])]
     # Cloned, or each mask would keep the memory of all of them alive.
-    return [m.clone().view(s.shape) for m, s in zip(mask.split(sizes), scores, strict=True)]
+    parts = mask.split([part.numel() for part in flat])
+    return [part.clone().view_as(s) for part, s in zip(parts, scores, strict=True)]
 
 
 def _queue(magnitudes: Tensor) -> Tensor:

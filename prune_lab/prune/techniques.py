@@ -34,11 +34,6 @@ class Identity(BasePruningMethod):
         """Return ``default_mask`` itself."""
         return default_mask
 
-    @classmethod
-    def apply(cls, module: nn.Module, name: str) -> BasePruningMethod:  # type: ignore[override]
-        """Set up ``name`` of ``module`` with a mask of ones."""
-        return super().apply(module, name)
-
 
 class _Unstructured(BasePruningMethod):
     """Single entries go, those of the smallest :meth:`importance` first."""
@@ -277,18 +272,6 @@ class NM(BasePruningMethod):
         """Return ``default_mask`` without the ``m - n`` smallest entries of each group."""
         kept = self.order(t, default_mask) >= self.m - self.n
         return default_mask * kept.to(default_mask.dtype)
-
-    @classmethod
-    def apply(  # type: ignore[override]
-        cls,
-        module: nn.Module,
-        name: str,
-        n: int = 2,
-        m: int = 4,
-        importance_scores: Tensor | None = None,
-    ) -> BasePruningMethod:
-        """Prune ``module``'s parameter ``name`` to ``n`` of every ``m``."""
-        return super().apply(module, name, n=n, m=m, importance_scores=importance_scores)
 
 
 class CustomFromMask(BasePruningMethod):

@@ -17,8 +17,15 @@ import torch
 from torch import nn
 
 from . import places
-from .methods import BasePruningMethod, PruningContainer, install, methods_of, record_of
-from .record import Record, Tie
+from .methods import (
+    BasePruningMethod,
+    PruningContainer,
+    install,
+    methods_of,
+    record_of,
+    unpruned_order,
+)
+from .record import Record
 
 
 class _Twin(NamedTuple):
@@ -69,8 +76,7 @@ def prune_twins(model: nn.Module) -> list[str]:
     clean = [twin for group in groups for twin in group if twin.hook is None]
     for twin in clean:
         places.to_prune(twin.module, twin.name, pruned=False)
-    everywhere = [(twin.module, twin.name) for group in groups for twin in group]
-    with places.unchanged_on_error(everywhere):
+    with places.unchanged_on_error(twin.module for group in groups for twin in group):
         for group in groups:
             _tie(group)
     return [twin.path for twin in clean]
@@ -88,16 +94,17 @@ def _tied_and_pruned(model: nn.Module) -> Iterator[list[_Twin]]:
                 twin = _Twin(f"{path}.{name}" if path else name, module, name, hook)
                 found.setdefault(parameter, []).append(twin)
     for group in found.values():
+        masks = [places.mask_of(t.module, t.name) for t in group if t.hook is not None]
+        if not masks or len(group) == 1:
+            continue
+        if any(not torch.equal(mask, masks[0]) for mask in masks):
+            raise ValueError(
+                f"{' and '.join(twin.path for twin in group)} are one Parameter, but pruned "
+                "by different masks: undo or remove the prunes of all but one of them first"
+            )
+        group = [twin for twin in group if _runs_hooks(twin)]
         if len(group) > 1 and any(twin.hook is not None for twin in group):
-            callable_ones = [twin for twin in group if _runs_hooks(twin)]
-            masks = [places.mask_of(t.module, t.name) for t in group if t.hook is not None]
-            if any(not torch.equal(mask, masks[0]) for mask in masks):
-                raise ValueError(
-                    f"{' and '.join(twin.path for twin in group)} are one Parameter, but pruned "
-                    "by different masks: undo or remove the prunes of all but one of them first"
-                )
-            if len(callable_ones) > 1:
-                yield callable_ones
+            yield group
 
 
 def _runs_hooks(twin: _Twin) -> bool:
@@ -116,20 +123,18 @@ def _tie(group: list[_Twin]) -> None:
     """Give all places the mask and the methods of the first pruned one, and one tie."""
     pruned = next(twin for twin in group if twin.hook is not None)
     assert pruned.hook is not None
-    mask, known, tie = places.mask_of(pruned.module, pruned.name), record_of(pruned.hook), Tie()
+    known = record_of(pruned.hook)
+    tie = [(weakref.ref(twin.module), twin.name) for twin in group]
     for twin in group:
         if twin.hook is None:
-            siblings = (getattr(h, "record", None) for h in twin.module._forward_pre_hooks.values())
-            order = places.unpruned_order(twin.module, siblings)
-            record = Record(order=order, before=known.before)
-            hook = _copied(pruned.hook, twin.name)
+            hook, mask = pruned.hook, places.mask_of(pruned.module, pruned.name).clone()
+            record = Record(order=unpruned_order(twin.module), before=known.before)
         else:
-            record, hook = record_of(twin.hook), _copied(twin.hook, twin.name)
-        hook.record = dataclasses.replace(record, tie=tie)
-        tie.places.append((weakref.ref(twin.module), twin.name))
-        own = mask.clone() if twin.hook is None else places.mask_of(twin.module, twin.name)
-        key, old = places.find_hook(twin.module, twin.name)
-        install(hook, twin.module, twin.name, own, key, old)
+            hook, mask = twin.hook, places.mask_of(twin.module, twin.name)
+            record = record_of(hook)
+        copied = _copied(hook, twin.name)
+        copied.record = dataclasses.replace(record, tie=tie)
+        install(copied, twin.module, twin.name, mask)
 
 
 def _copied(hook: BasePruningMethod, name: str) -> BasePruningMethod:

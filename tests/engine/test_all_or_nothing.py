@@ -189,15 +189,6 @@ def test_what_was_lazy_is_lazy_again(load: Callable[..., None]) -> None:
     assert torch.equal(model(x), good(x))
 
 
-def test_a_mask_for_a_lazy_layer_is_refused() -> None:
-    pruned = prune.l1_unstructured(nn.Linear(4, 3), "weight", 5)
-    model = nn.Sequential(nn.Linear(3, 3), nn.LazyLinear(3))
-    before = Snapshot(model)
-    with pytest.raises(RuntimeError, match=r"uninitialized|not initialised"):
-        prune.load_checkpoint(model, nn.Sequential(nn.Linear(3, 3), pruned).state_dict())
-    before.assert_unchanged()
-
-
 @pytest.mark.parametrize("load", [prune.load_checkpoint, prune.rewind])
 def test_a_meta_model_stays_meta(load: Callable[..., None]) -> None:
     with torch.device("meta"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -75,7 +75,12 @@ class World:
         self.parameters = list(self.model.parameters())
         self.optimizers: list[torch.optim.Optimizer] = []
         self.holders: list[Holder] = [self.checkpoint(self.start, "the start")]
-        self.paused: list[Iterator[None]] = []
+        self.paused: list[Generator[Tensor, None, None]] = []
+
+    def close(self) -> None:
+        """End the paused generators, which would hold their `cached` open for later tests."""
+        for generator in self.paused:
+            generator.close()
 
     def layer(self, draw: st.DrawFn) -> Any:
         """Draw one of the layers."""
@@ -190,7 +195,7 @@ class World:
     def block(self, layer: Any) -> Holder:
         """A generator that is paused inside `cached`."""
 
-        def steps() -> Iterator[Tensor]:
+        def steps() -> Generator[Tensor, None, None]:
             with prune.cached():
                 layer(X)
                 yield layer.weight
@@ -318,11 +323,11 @@ EVENTS = [
 def test_nobody_who_holds_a_tensor_sees_it_change(
     data: st.DataObject, seed: int, tied: bool
 ) -> None:
-    world = World(seed, tied)
-    for event in data.draw(st.lists(st.sampled_from(EVENTS), max_size=8), label="events"):
-        for hold in data.draw(st.lists(st.sampled_from(HOLDS), max_size=3), label="holds"):
-            world.holders.append(getattr(world, hold)(world.layer(data.draw)))
-        getattr(world, event)(data.draw)
-        world.holders = [holder for holder in world.holders if event not in holder.until]
-        for holder in world.holders:
-            holder.after(event)
+    with contextlib.closing(World(seed, tied)) as world:
+        for event in data.draw(st.lists(st.sampled_from(EVENTS), max_size=8), label="events"):
+            for hold in data.draw(st.lists(st.sampled_from(HOLDS), max_size=3), label="holds"):
+                world.holders.append(getattr(world, hold)(world.layer(data.draw)))
+            getattr(world, event)(data.draw)
+            world.holders = [holder for holder in world.holders if event not in holder.until]
+            for holder in world.holders:
+                holder.after(event)

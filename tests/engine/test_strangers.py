@@ -1,0 +1,257 @@
+"""What strangers do with a pruned layer and nobody told us: never wrong in silence.
+
+Each test is a kind of its own, found by trying such programs against ours and against torch's.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from prune_lab import prune
+from prune_lab.prune import large
+from tests.engine.defects import linear
+from tests.engine.snapshots import Snapshot
+
+X = torch.ones(1, 4)
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_an_older_masked_weight_set_again_is_refused(gradients: bool) -> None:
+    """The best weight so far, kept and put back, would be overwritten by the next forward."""
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    with torch.set_grad_enabled(gradients):
+        layer(X)
+        best = layer.weight
+        layer.weight = best  # no change
+        layer(X)
+        layer.weight = best
+        with pytest.raises(ValueError, match="weight_orig"):
+            layer(X)
+        del layer.weight
+        assert layer(X).item() == 7
+
+
+def test_none_in_place_of_the_weight_is_refused() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    layer.weight = None
+    with pytest.raises(ValueError, match="NoneType"):
+        layer(X)
+
+
+def test_threads_that_take_turns_are_not_refused() -> None:
+    """Whichever of them has shown its weight last, it is no stranger's."""
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert {y.item() for y in pool.map(layer, [X] * 2_000)} == {7}
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_another_layers_masked_weight_is_refused() -> None:
+    layers: list[Any] = [prune.l1_unstructured(linear(1, 2, 3, n), "weight", 2) for n in (4, 5)]
+    layers[0].weight = layers[1].weight
+    with pytest.raises(ValueError, match="weight_orig"):
+        layers[0](X)
+
+
+def test_shallow_copies_take_turns() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    copies = [layer, copy.copy(layer), copy.copy(layer)]
+    for _ in range(2):
+        assert [each(X).item() for each in copies] == [7, 7, 7]
+    copies[2].weight = copies[1].weight
+    with pytest.raises(ValueError, match="weight_orig"):
+        copies[2](X)
+    assert copy.deepcopy(copies[1])(X).item() == 7
+
+
+class _Keeps(prune.BasePruningMethod):
+    """A technique that goes on holding the mask that it returns."""
+
+    PRUNING_TYPE = "global"
+    mask = torch.tensor([[1.0, 1, 0, 0]])
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        return self.mask
+
+
+def test_a_mask_that_the_technique_keeps_is_not_the_modules() -> None:
+    layers: list[Any] = [linear(1, 2, 3, 4), linear(1, 2, 3, 4)]
+    for layer in layers:
+        _Keeps.apply(layer, "weight")
+    layers[0].load_state_dict({"weight_orig": X, "weight_mask": torch.ones(1, 4)})
+    assert layers[1](X).item() == 3 and _Keeps.mask.sum() == 2
+
+
+def test_scores_of_another_device_change_nothing() -> None:
+    layer = linear(1, 2, 3, 4)
+    for _ in range(2):
+        before = Snapshot(layer)
+        with pytest.raises((ValueError, RuntimeError, NotImplementedError)):
+            prune.l1_unstructured(layer, "weight", 1, torch.ones(1, 4, device="meta"))
+        before.assert_unchanged()
+        prune.l1_unstructured(layer, "weight", 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (4, 4), (2, 1, 4)])
+def test_a_mask_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    """Also where it could be broadcast, and the layer would give outputs of another shape."""
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    layer.weight_mask = torch.ones(shape)
+    for gradients in (False, True):
+        with torch.set_grad_enabled(gradients), pytest.raises(RuntimeError):
+            layer(X)
+
+
+def test_a_mask_that_is_learned() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    del layer.weight_mask
+    layer.weight_mask = nn.Parameter(torch.tensor([[0.0, 0.5, 1, 1]]))
+    layer(X).sum().backward()
+    assert layer.weight_mask.grad.tolist() == [[1, 2, 3, 4]]
+    before = Snapshot(layer)
+    with pytest.raises(TypeError):
+        prune.l1_unstructured(layer, "weight", 1)
+    before.assert_unchanged()
+    assert prune.remove(layer, "weight").weight.tolist() == [[0, 1, 3, 4]]
+
+
+def test_remove_in_inference_mode_leaves_a_parameter_that_trains() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    with torch.inference_mode():
+        layer(X)
+        prune.remove(layer, "weight")
+    layer(X).sum().backward()
+    assert layer.weight.grad is not None
+
+
+def test_a_lazy_model_that_cannot_be_loaded_stays_lazy() -> None:
+    source = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    prune.l1_unstructured(source[0], "weight", 4)
+    fitting = source.state_dict()
+    model = nn.Sequential(nn.LazyLinear(3), nn.LazyLinear(2))
+    before = Snapshot(model)
+    for wrong in ({**fitting, "2.weight": X}, {k: v for k, v in fitting.items() if k != "1.bias"}):
+        with pytest.raises(RuntimeError):
+            prune.load_checkpoint(model, wrong)
+        before.assert_unchanged()
+        assert all(nn.parameter.is_lazy(parameter) for parameter in model.parameters())
+    prune.load_checkpoint(model, fitting)
+    assert torch.equal(model(X), source(X))
+
+
+def test_a_load_that_fails_leaves_undo_its_memory() -> None:
+    layer: Any = linear(1, 2, 3, 4)
+    for _ in range(2):
+        prune.l1_unstructured(layer, "weight", 1)
+    state = {"weight_orig": X, "weight_mask": torch.ones(1, 4)}
+    with pytest.raises(RuntimeError):
+        prune.load_checkpoint(layer, {**state, "bias": X})
+    assert prune.undo(layer, "weight")(X).item() == 9
+    prune.l1_unstructured(layer, "weight", 1)
+    prune.load_checkpoint(layer, state)
+    with pytest.raises(ValueError, match="not known"):
+        prune.undo(layer, "weight")
+
+
+def test_a_load_that_fails_at_the_last_moment_leaves_the_model_alone() -> None:
+    """A technique's own apply_mask, or a layer of buffers alone on the meta device."""
+
+    class Rarely(prune.L1Unstructured):
+        def apply_mask(self, module: nn.Module) -> Tensor:
+            weight = super().apply_mask(module)
+            if (weight > 50).any():
+                raise LookupError
+            return weight
+
+    model = nn.Sequential(linear(1, 2, 3, 4), nn.BatchNorm1d(1, affine=False), linear(1)).eval()
+    prune.l1_unstructured(model[0], "weight", 2)
+    Rarely.apply(model[2], "weight", 0)
+    before = Snapshot(model)
+    with pytest.raises(LookupError):
+        prune.load_checkpoint(model, {k: v * 100 for k, v in model.state_dict().items()})
+    before.assert_unchanged()
+    assert torch.allclose(model(X), torch.tensor([[7.0]]), rtol=1e-4)
+    with torch.device("meta"):
+        empty = nn.Sequential(nn.BatchNorm1d(1, affine=False), nn.Linear(4, 1))
+    before_ids = [id(tensor) for tensor in (*empty.buffers(), *empty.parameters())]
+    state = {"0." + k: v for k, v in nn.BatchNorm1d(1, affine=False).state_dict().items()}
+    with pytest.raises(RuntimeError):
+        prune.load_checkpoint(empty, {**state, "1.weight": X})
+    assert [id(tensor) for tensor in (*empty.buffers(), *empty.parameters())] == before_ids
+
+
+def test_undo_gives_the_mask_the_device_that_it_had() -> None:
+    """Unless the module has been moved since; masks without values can be undone too."""
+    layer: Any = nn.Linear(4, 1, bias=False, device="meta")
+    for _ in range(2):
+        prune.custom_from_mask(layer, "weight", torch.ones(1, 4, device="meta"))
+    assert prune.undo(layer, "weight").weight_mask.is_meta
+    moved: Any = linear(1, 2, 3, 4)
+    for kept in ([[1.0, 0, 1, 1]], [[1.0, 1, 0, 1]]):
+        prune.custom_from_mask(moved, "weight", torch.tensor(kept))
+    stays = copy.deepcopy(moved)
+    assert prune.undo(moved.to("meta"), "weight").weight_mask.is_meta
+    assert prune.undo(stays, "weight").weight_mask.tolist() == [[1, 0, 1, 1]]
+
+
+class _Empty(nn.Linear):
+    """A module that is False, as a container without layers is."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_ties_of_modules_that_are_false_are_copied() -> None:
+    model: Any = nn.ModuleDict({"a": _Empty(4, 1), "b": _Empty(4, 1)})
+    model["b"].weight = model["a"].weight
+    prune.l1_unstructured(model["a"], "weight", 1)
+    assert prune.prune_twins(model) == ["b.weight"]
+    copied = copy.deepcopy(model)
+    prune.l1_unstructured(copied["b"], "weight", 1)
+    assert copied["a"].weight_mask.sum() == 2 and model["a"].weight_mask.sum() == 3
+
+
+def test_twins_within_one_module() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.there = self.back = nn.Parameter(torch.tensor([[1.0, 2, 3, 4]]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ self.there.T + x @ self.back.T
+
+    model: Any = prune.l1_unstructured(Twice(), "there", 2)
+    assert model(X).item() == 17
+    assert prune.prune_twins(model) == ["back"]
+    assert model(X).item() == 14
+    assert prune.l1_unstructured(model, "back", 1)(X).item() == 8
+    assert prune.undo(copy.deepcopy(model), "there")(X).item() == 14
+    prune.remove(model, "there")
+    assert model(X).item() == 8 and model.there is model.back
+
+
+def test_a_copy_does_not_take_what_was_assigned_for_its_own() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    layer.weight = torch.ones(1, 4)
+    with pytest.raises(ValueError, match="weight_orig"):
+        copy.deepcopy(layer)(X)
+
+
+def test_fake_tensors_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have no memory that the system could be asked about."""
+    monkeypatch.setattr(large, "_HUGE", 0)
+    with torch._subclasses.FakeTensorMode():
+        for call in (prune.random_unstructured, prune.l1_unstructured):
+            layer: Any = call(nn.Linear(4, 2), "weight", 0.5)
+            assert layer(torch.ones(1, 4)).shape == (1, 2)
