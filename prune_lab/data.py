@@ -10,6 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+class Ink(NamedTuple):
+    """How images were normalised: a pixel is ``(ink - mean) / deviation``, with ink from 0 to 1."""
+
+    mean: float
+    deviation: float
+
+
 class Digits(NamedTuple):
     """Images and labels: to train with, to choose with (validation), and to test with.
 
@@ -33,6 +40,18 @@ class Digits(NamedTuple):
         return (
             f"Digits({train:,} to train, {validation:,} to choose, {test:,} to test, each 1×32×32)"
         )
+
+    @property
+    def ink(self) -> Ink:
+        """How a pen's ink becomes a pixel: 0 is the training images' lowest value, 1 the highest.
+
+        >>> mean, deviation = load_digits().ink
+        >>> round(mean, 3), round(deviation, 3)
+        (0.305, 0.323)
+        """
+        lowest, highest = float(self.train_images.min()), float(self.train_images.max())
+        deviation = 1 / (highest - lowest)
+        return Ink(-lowest * deviation, deviation)
 
 
 def load_digits() -> Digits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch.nn.parameter import is_lazy
 RAMP = ["#2166ac", "#67a9cf", "#f7f7f7", "#ef8a62", "#b2182b"]
 PRUNED_FACE = "#dde2e7"  # a pruned entry is never white: a kept weight near zero is
 PRUNED_HATCH = "#8b96a3"
+_SERIES = [PRUNED_HATCH, RAMP[0], RAMP[4], RAMP[1], RAMP[3]]  # grey: what others are held to
 
 _COLORMAP = LinearSegmentedColormap.from_list("prune_lab", RAMP)
 
@@ -40,7 +41,7 @@ _PER_ROW = 20  # of a 1-D tensor
 _Labels = list[tuple[float, str]]  # where on the edge, and what is written there
 
 
-class Heatmap(Figure):
+class Picture(Figure):
     """A matplotlib figure that says in words what it shows, and shows itself in any notebook.
 
     It is not known to pyplot: a cell that returns it shows it once, and nothing stays open.
@@ -49,7 +50,7 @@ class Heatmap(Figure):
     summary = ""
 
     def __repr__(self) -> str:
-        return f"Heatmap({self.summary})"
+        return f"{type(self).__name__}({self.summary})"
 
     __str__ = __repr__
 
@@ -57,6 +58,14 @@ class Heatmap(Figure):
         file = io.BytesIO()
         self.savefig(file, format="png")
         return file.getvalue()
+
+
+class Heatmap(Picture):
+    """A tensor, each entry a cell."""
+
+
+class Chart(Picture):
+    """Bars."""
 
 
 def plot_mask(module: nn.Module, name: str = "weight") -> Heatmap:
@@ -93,6 +102,35 @@ def plot_weights(module: nn.Module, name: str = "weight") -> Heatmap:
     Heatmap(weight · 2×3)
     """
     return _heatmap(module, name, hide_pruned=False)
+
+
+def plot_shares(shares: Mapping[str, Sequence[float]], labels: Sequence[str], title: str) -> Chart:
+    """Draw groups of bars from 0 on, one for each label, in it one bar for each name.
+
+    The value is written at each bar's end. Returns a matplotlib figure that pyplot does not know.
+
+    >>> plot_shares({"dense": [1, 1], "pruned": [0.1, 0.98]}, ["kept", "accuracy"], "of dense")
+    Chart(of dense: dense, pruned)
+    """
+    names = list(shares)
+    group = 0.22 * len(names) + 0.2  # inches
+    figure = Chart(figsize=(_WIDTH, 0.9 + 0.25 * len(names) + group * len(labels)))
+    figure.set_layout_engine("constrained")
+    figure.summary = f"{title}: {', '.join(names)}"
+    ax = figure.add_subplot()
+    ax.set_title(title, loc="left", fontsize=12)
+    places = np.arange(len(labels)) * group
+    for number, name in enumerate(names):
+        colour = _SERIES[number % len(_SERIES)]
+        bars = ax.barh(places + 0.22 * number, shares[name], 0.2, color=colour, label=name)
+        ax.bar_label(bars, fmt="{:.3g}", padding=3, fontsize=9)
+    ax.set_yticks(places + 0.11 * (len(names) - 1), labels)
+    ax.invert_yaxis()
+    ax.margins(x=0.08)
+    ax.tick_params(length=0, labelsize=10)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    figure.legend(loc="outside lower left", frameon=False, fontsize=10, ncols=3)
+    return figure
 
 
 class _Cells(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -41,6 +41,7 @@ def fit(
     epochs: int = 12,
     seed: int = 0,
     learning_rate: float = 3e-3,
+    before_step: Callable[[float], object] | None = None,
 ) -> History:
     """Train `model` in place on the training digits and return the course of loss and accuracy.
 
@@ -55,7 +56,10 @@ def fit(
     ``torch.manual_seed(0); model = LeNet(); fit(model, load_digits())``
 
     A pruned model can be trained as well. What is trained then is ``weight_orig``; a masked entry
-    has gradient 0, so that Adam leaves it where it is.
+    has gradient 0, so that Adam leaves it where it is. To prune *while* it is trained, give
+    `before_step`: it is called before each step with how much of the training is done, from 0 to
+    below 1. Prune everything once before, with amount 0: a mask may grow during training, but the
+    parameter that Adam holds must stay the same.
 
     A progress bar shows while it runs (set the environment variable ``TQDM_DISABLE=1`` for none).
     Interrupt it and the model keeps what it has learned so far.
@@ -104,6 +108,8 @@ def fit(
             total = 0.0
             order = torch.randperm(len(images), generator=generator)
             for chosen in torch.split(order, _BATCH_SIZE):
+                if before_step is not None:
+                    before_step(schedule.last_epoch / (epochs * batches))
                 batch = _shifted(images[chosen], generator).to(device)
                 loss = F.cross_entropy(model(batch), labels[chosen].to(device))
                 optimizer.zero_grad()

@@ -233,7 +233,7 @@ def number(answer: object, what: str = "the answer") -> float:
         )
     if isinstance(answer, (list, tuple, Tensor, np.ndarray, set, dict)):
         raise Mistake(f"{what} should be a single number, and yours is {a(answer)}")
-    if callable(answer):
+    if callable(answer) and not isinstance(answer, nn.Module):
         raise Mistake(f"{what} should be a number, and yours is a function; call it")
     if isinstance(answer, bool) or not isinstance(answer, (numbers.Real, Decimal)):
         raise Mistake(f"{what} should be a number, and yours is {a(answer)}")

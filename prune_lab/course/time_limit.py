@@ -147,11 +147,15 @@ def _raise_soon(error: type[BaseException] | None, thread: int | None = None) ->
 
 def _by_watcher(seconds: float, work: Callable[[], Result]) -> Result:
     worker = threading.get_ident()
-    over = threading.Event()
+    # Bare locks: taking or giving one back is a single call into C, which TimeUp cannot cut in two.
+    begun, over = threading.Lock(), threading.Lock()
+    begun.acquire()
+    over.acquire()
 
     def watch() -> None:
+        begun.acquire()
         waiting = seconds
-        while not over.wait(waiting):
+        while not over.acquire(timeout=waiting):
             _raise_soon(TimeUp, worker)
             waiting = _AGAIN
 
@@ -160,16 +164,18 @@ def _by_watcher(seconds: float, work: Callable[[], Result]) -> Result:
     def end() -> None:
         while True:
             try:
-                over.set()
+                if over.locked():
+                    over.release()
                 watcher.join()
                 _raise_soon(None)  # sent, not yet raised
                 return
             except TimeUp:
                 continue
 
-    watcher.start()
+    watcher.start()  # which takes long on a busy machine: the time begins below
     try:
         try:
+            begun.release()
             return work()
         finally:
             end()

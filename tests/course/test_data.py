@@ -45,6 +45,16 @@ def test_training_images_are_normalised_and_the_others_go_through_the_same() -> 
     assert digits.test_images.mean().item() != pytest.approx(0, abs=1e-5)
 
 
+def test_ink_is_the_source_s_pixels_from_0_to_1() -> None:
+    """Enlarging fourfold makes 64ths of the 16 levels of grey that the source has."""
+    digits = load_digits()
+    mean, deviation = digits.ink
+    for images in digits[::2]:
+        ink = images * deviation + mean
+        assert ink.min() == pytest.approx(0, abs=1e-6) and ink.max() == pytest.approx(1, abs=1e-6)
+        assert (ink * 16 * 64 - (ink * 16 * 64).round()).abs().max() < 1e-3
+
+
 def test_no_image_is_lost_and_each_keeps_its_label() -> None:
     """Bilinear enlargement fourfold keeps block means of a linear map: match by average colour."""
     digits = load_digits()

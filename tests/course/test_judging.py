@@ -153,6 +153,22 @@ def test_work_that_ends_at_the_limit_is_either_done_or_out_of_time(limit: Any) -
     time.sleep(3 * time_limit._AGAIN)
 
 
+def test_the_time_begins_when_the_watcher_runs_and_no_watcher_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a busy machine a thread may take longer to start than the work may take."""
+    start, threads = threading.Thread.start, threading.active_count()
+
+    def slowly(thread: threading.Thread) -> None:
+        start(thread)
+        for _ in range(150):
+            time.sleep(0.01)
+
+    monkeypatch.setattr(threading.Thread, "start", slowly)
+    assert time_limit._by_watcher(1, lambda: "done") == "done"
+    assert threading.active_count() == threads
+
+
 def test_an_alarm_that_was_set_before_still_rings() -> None:
     rang = []
     before = signal.signal(signal.SIGALRM, lambda *_: rang.append(1))

@@ -143,7 +143,12 @@ def _judge_removal(
 
 
 def _explain_refusal(mistake: str) -> None:
-    """Say what it means when prune.remove has refused."""
+    """Say what it means when prune.remove, or a walk through what it changes, has refused."""
+    if "during iteration" in mistake:
+        raise Mistake(
+            "prune.remove changes the names while you walk through them; walk through a copy, "
+            "list(...)"
+        )
     refused = re.search(r"Parameter '([^']*)' of .* has to be pruned", mistake, re.S)
     if refused and "." in refused[1]:
         raise Mistake(

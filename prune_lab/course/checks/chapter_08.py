@@ -82,9 +82,10 @@ def silence(function: Callable[[nn.Module, int], Any]) -> str:
 def _layers() -> list[tuple[Any, int]]:
     """Layers drawn anew, in which norms 1, 2 and inf choose different outputs; how many go."""
     count = draw.randint(9, 12)
+    # More inputs than go: who takes dim=1 is told so, and not that the amount is too large.
     layers: list[Any] = [
-        nn.Linear(draw.randint(4, 7), count),
-        nn.Conv2d(draw.randint(2, 3), count, 3),
+        nn.Linear(draw.randint(6, 8), count),
+        nn.Conv2d(6, count, 3),
         nn.Linear(count, count),
     ]
     drawn = []
@@ -151,7 +152,9 @@ def _bias_silenced(layer: Any, mask: Tensor | None, gone: Tensor, values: Tensor
 @check
 def mask_of_readers(function: Callable[[list[int]], Tensor]) -> str:
     """Exercise 4: the mask of fc1 for pruned filters of conv2, mended."""
-    for gone in [draw.sample(range(1, 15), k) for k in (1, 2, 5)] + [[0, 15]]:
+    # The first has 25 rows of its number too: who masks rows in place of columns is told so.
+    several = [draw.sample(range(1, 15), k) for k in (2, 5)]
+    for gone in [[draw.randint(1, 4)], *several, [0, 15]]:
         mask = call(function, list(gone))
         reads = torch.arange(16).view(16, 1, 1).expand(16, 5, 5).flatten()
         wanted = (~torch.isin(reads, torch.tensor(gone))).float().expand(120, 400)

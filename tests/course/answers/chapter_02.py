@@ -79,6 +79,7 @@ CASES = [
     unanswered(checks.batch_norm_numbers, PARAMETERS, ...),
     wrong(checks.batch_norm_numbers, BUFFERS, PARAMETERS, says="changed places"),
     wrong(checks.batch_norm_numbers, 2, BUFFERS, says="count the numbers"),
+    wrong(checks.batch_norm_numbers, nn.BatchNorm2d(6), BUFFERS, says="yours is a BatchNorm2d"),
     wrong(checks.batch_norm_numbers, 6, BUFFERS, says="one number per channel each"),
     wrong(checks.batch_norm_numbers, 24, 1, says="no optimizer changes them"),
     wrong(checks.batch_norm_numbers, PARAMETERS, 12, says="num_batches_tracked"),

@@ -188,6 +188,11 @@ CASES = [
         lambda layer, amount: prune.ln_structured(layer, "weight", amount=1, n=2, dim=1),
         says="inputs went",
     ),
+    wrong(
+        checks.silence,
+        lambda layer, amount: silenced(layer, amount, dim=1),
+        says="inputs went; the outputs of a layer are dim=0",
+    ),
     *(
         wrong(
             checks.silence,
@@ -212,6 +217,6 @@ CASES = [
     wrong(checks.mask_of_readers, in_words, says="should return a tensor"),
     wrong(checks.mask_of_readers, lambda f: of_columns(f) * 0.5, says="other numbers than 0 and 1"),
     wrong(checks.mask_of_readers, lambda f: torch.ones(120, 400), says="masks no column"),
-    wrong(checks.mask_of_readers, lambda f: of_columns([3]), says="other columns"),
+    wrong(checks.mask_of_readers, lambda f: of_columns([7]), says="other columns"),
     unanswered(checks.mask_of_readers, lambda f: None, says="returns nothing yet"),
 ]

@@ -1,0 +1,1 @@
+"""Pruning and training together: schedules, recipes, records of trials."""
