@@ -73,7 +73,7 @@ export default panel(
         label: () => "Digit pad",
         traits: TRAITS,
         read: () => readAnswers(host, paper.empty()),
-        parts: [techniques, seed, amount, charts, words, sentence, paper, seen],
+        parts: [techniques, seed, amount, charts, paper, seen, words, sentence], // the pen speaks before the verdict
         rows: [
           element("div", { class: "prune-lab-controls" }, forPython(techniques.box, seed.box), fullScreen(host.el)),
           element("div", { class: "prune-lab-hand" }, forPython(amount.box), sentence.box),
