@@ -124,17 +124,24 @@ class Notebook:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """Keep the kernel busy with a cell that ends when the block does, however slow that is."""
+        """Keep the kernel busy with a cell that ends when the block does, however slow that is.
+
+        The status bar does not tell: a panel's message is answered beside the cell, and then it
+        says "Idle". So the cell itself says that it has begun.
+        """
         cell = self.page.locator(".jp-InputPrompt", has_text="[*]")
-        kernel = self.page.get_by_text("| Busy")
         with TemporaryDirectory() as gate:
-            self.start(f"import os, time\nwhile os.path.exists({gate!r}): time.sleep(0.05)")
+            begun = Path(gate) / "begun"
+            self.start(
+                "import os, time\n"
+                f"open({str(begun)!r}, 'w').close()\n"
+                f"while os.path.exists({gate!r}): time.sleep(0.05)"
+            )
+            until(begun.exists, True)
             expect(cell).to_have_count(1)
-            expect(kernel).to_be_visible()
             self.show()
             yield
             expect(cell).to_have_count(1)  # all the while
-            expect(kernel).to_be_visible()
         expect(cell).to_have_count(0)
 
     def ask(self, expression: str, before: str = "") -> Any:
