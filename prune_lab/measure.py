@@ -6,8 +6,8 @@ import io
 import statistics
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from prune_lab.data import Digits
 from prune_lab.plots import Chart, plot_shares
-from prune_lab.training import evaluate, one_thread
+from prune_lab.training import at_rest, evaluate, one_thread
 
 SHIFTS = [(down, right) for down in (-3, 0, 3) for right in (-3, 0, 3)]  # pixels
 
@@ -86,7 +86,7 @@ def macs(model: nn.Module, images: Tensor) -> int:
     >>> macs(nn.Conv2d(1, 6, 5), torch.zeros(2, 1, 32, 32))  # 6 x 28 x 28 results of 25 each
     117600
     """
-    with _at_rest(model), FlopCounterMode(display=False) as counter:
+    with at_rest(model), FlopCounterMode(display=False) as counter:
         model(images)
     return int(counter.get_total_flops()) // 2 // len(images)
 
@@ -323,7 +323,7 @@ def compare(models: Mapping[str, nn.Module], data: Digits, rounds: int = 30) -> 
     one, batch = data.test_images[:1], data.test_images[:64]
     with ExitStack() as stack:
         for model in models.values():
-            stack.enter_context(_at_rest(model))
+            stack.enter_context(at_rest(model))
         ones = latency({name: partial(model, one) for name, model in models.items()}, rounds)
         batches = latency({name: partial(model, batch) for name, model in models.items()}, rounds)
         sizes = {name: size(model, one) for name, model in models.items()}
@@ -383,15 +383,3 @@ def _saved(state: Mapping[str, Tensor]) -> bytes:
     file = io.BytesIO()
     torch.save(state, file)
     return file.getvalue()
-
-
-@contextmanager
-def _at_rest(model: nn.Module) -> Iterator[None]:
-    was = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in was.items():
-            module.training = mode

@@ -150,7 +150,7 @@ def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> float:
         )
     device = next((p.device for p in model.parameters()), images.device)
     correct = 0
-    with _mode(model, training=False), torch.no_grad():
+    with at_rest(model):
         # In portions, because MNIST's 10,000 test images at once would need 200 MB inside LeNet.
         for portion in torch.split(torch.arange(len(images)), 1000):
             guesses = model(images[portion].to(device)).argmax(dim=1)
@@ -179,6 +179,21 @@ def _mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     finally:
         for module, mode in before.items():
             module.training = mode
+
+
+@contextmanager
+def at_rest(model: nn.Module) -> Iterator[None]:
+    """Use the model as it is: in evaluation mode, and no gradients are recorded.
+
+    >>> model = nn.Dropout()
+    >>> with at_rest(model):
+    ...     model.training, torch.is_grad_enabled()
+    (False, False)
+    >>> model.training
+    True
+    """
+    with _mode(model, training=False), torch.no_grad():
+        yield
 
 
 @contextmanager
