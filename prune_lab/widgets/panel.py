@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -92,8 +93,9 @@ class Panel(Dialogue):
             self._closed = True
             self.sleep()
 
-    def __del__(self) -> None:
-        if "_views" in vars(self):  # or it was never made
+    # When Python ends it takes modules apart before what they made: a default is still there then.
+    def __del__(self, python_ends: Callable[[], bool] = sys.is_finalizing) -> None:
+        if "_views" in self.__dict__ and not python_ends():  # or it was never made
             self._background.cancel()
             lifetime.bury(self)
 

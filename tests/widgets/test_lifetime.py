@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from types import SimpleNamespace
@@ -183,3 +185,11 @@ def test_unseen_it_measures_only_when_it_is_asked(model):
     assert not panel._background.running and panel.curve == []
     panel.measure()
     assert len(panel.curve) == 21 and panel.accuracy[0] == 45
+
+
+def test_a_panel_that_outlives_the_modules_ends_in_silence():
+    """Python takes modules apart when it ends; what such a module holds goes later still."""
+    program = "import threading as last, prune_lab.widgets as w, torch\n"
+    program += "last.panel, last.itself = w.ModuleInspector(torch.nn.Linear(2, 2)), last"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
