@@ -18,6 +18,8 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.browser import kernels
+
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
@@ -67,22 +69,25 @@ def running(root: Path) -> Iterator[JupyterLab]:
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "IPYTHONDIR": "ipython",
+        "IPYTHONDIR": "ipython",
     }
     environment = {**os.environ, **{name: str(root / place) for name, place in own.items()}}
+    environment["JUPYTER_PREFER_ENV_PATH"] = "0"  # of two kernels of one name take that in `data`
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={lab.token}", f"--ServerApp.root_dir={folder}"]
-    with (root / "server.log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        wait_until_up(lab, server, root / "server.log")
-        yield lab
-    finally:
-        server.terminate()  # the server then shuts its kernels down
+    with kernels.forked(root / "data", root / "kernels.socket"):
+        with (root / "server.log").open("w") as log:
+            server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
+            wait_until_up(lab, server, root / "server.log")
+            yield lab
+        finally:
+            server.terminate()  # the server then shuts its kernels down
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
 
 
 def wait_until_up(lab: JupyterLab, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -1,0 +1,118 @@
+"""Kernels that begin with torch imported: forked from one process that has imported it.
+
+A test's kernel is a process of its own, as in any JupyterLab, but most of the seconds that it takes
+to begin are the import of torch, over and over. So JupyterLab's kernel is told to be
+
+    python -m tests.browser.kernels SOCKET -f CONNECTION_FILE
+
+which asks the process at SOCKET (``python -m tests.browser.kernels SOCKET``) to fork one, and lives
+as long as that does: when either is killed, the other ends too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def forked(data: Path, socket_path: Path) -> Iterator[None]:
+    """Have a JupyterLab whose data is in ``data`` fork its kernels."""
+    command = [sys.executable, "-m", __name__, str(socket_path)]
+    spec = {
+        "argv": [*command, "-f", "{connection_file}"],
+        "display_name": "Python 3",
+        "language": "python",
+        "interrupt_mode": "message",  # a signal would reach who asked for the fork
+    }
+    place = data / "kernels" / "python3" / "kernel.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(spec))
+    first = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        first.terminate()
+        first.wait()
+
+
+def serve(address: str) -> None:
+    """Fork a kernel for each that asks, until this process is ended."""
+    import ipykernel.kernelapp
+    import torch  # noqa: F401
+
+    import prune_lab.data
+    import prune_lab.widgets  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries those that have ended
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(address)
+    server.listen()
+    while True:
+        asker, _ = server.accept()
+        if os.fork() == 0:
+            server.close()
+            become_kernel(asker)
+        asker.close()
+
+
+def become_kernel(asker: socket.socket) -> None:
+    """Turn this process into the kernel that was asked for; never return."""
+    from ipykernel.kernelapp import launch_new_instance
+
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    sent, files, *_ = socket.recv_fds(asker, 1 << 20, 2)
+    asked = json.loads(sent)
+    for file, here in zip(files, (1, 2), strict=True):
+        os.dup2(file, here)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.environ.pop("JPY_PARENT_PID", None)  # the parent is another one
+    os.chdir(asked["folder"])
+    sys.argv = ["ipykernel_launcher", *asked["arguments"]]
+    sys.path[:] = [asked["folder"], *sys.path[1:]]
+
+    def end_with_asker() -> None:
+        asker.recv(1)
+        os._exit(1)
+
+    threading.Thread(target=end_with_asker, daemon=True).start()
+    try:
+        launch_new_instance()
+    finally:
+        atexit._run_exitfuncs()
+        os._exit(0)
+
+
+def ask(address: str, arguments: list[str]) -> None:
+    """Ask for a kernel, and wait for its end."""
+    with socket.socket(socket.AF_UNIX) as asker:
+        while True:  # the first ones come before it serves
+            try:
+                asker.connect(address)
+                break
+            except (FileNotFoundError, ConnectionRefusedError):
+                time.sleep(0.05)
+        asked = {"environment": dict(os.environ), "folder": os.getcwd(), "arguments": arguments}
+        socket.send_fds(asker, [json.dumps(asked).encode()], [1, 2])
+        asker.recv(1)
+
+
+if __name__ == "__main__":
+    _, address, *arguments = sys.argv
+    if arguments:
+        ask(address, arguments)
+    else:
+        serve(address)
