@@ -91,7 +91,7 @@ class BasePruningMethod(ABC):
         if record is None:
             record = self.record = Record()
         places.refuse_assigned(module, name, record)
-        if record.module is None or record.shown is None:
+        if record.module is None or record.shown is None:  # a copy, or it has run compiled
             record.begin(module, record.shown or ())
         before = module.__dict__.get(name)
         if _own_way(self) is None:

@@ -69,7 +69,6 @@ def running(root: Path) -> Iterator[JupyterLab]:
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "IPYTHONDIR": "ipython",
-        "IPYTHONDIR": "ipython",
     }
     environment = {**os.environ, **{name: str(root / place) for name, place in own.items()}}
     environment["JUPYTER_PREFER_ENV_PATH"] = "0"  # of two kernels of one name take that in `data`

@@ -1,4 +1,4 @@
-"""Kernels that begin with torch imported: forked from one process that has imported it.
+"""Kernels that begin with torch imported: forked from a process that has imported it.
 
 A test's kernel is a process of its own, as in any JupyterLab, but most of the seconds that it takes
 to begin are the import of torch, over and over. So JupyterLab's kernel is told to be
@@ -12,6 +12,7 @@ as long as that does: when either is killed, the other ends too.
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import os
 import signal
@@ -48,11 +49,9 @@ def forked(data: Path, socket_path: Path) -> Iterator[None]:
 
 def serve(address: str) -> None:
     """Fork a kernel for each that asks, until this process is ended."""
-    import ipykernel.kernelapp
-    import torch  # noqa: F401
-
-    import prune_lab.data
-    import prune_lab.widgets  # noqa: F401
+    # Not ipywidgets: JupyterLab asks a kernel that has it for its widgets, another one it does not.
+    for heavy in ("ipykernel.kernelapp", "matplotlib.pyplot", "sklearn.datasets", "torch"):
+        importlib.import_module(heavy)
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries those that have ended
     server = socket.socket(socket.AF_UNIX)
