@@ -18,6 +18,8 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import NamedTuple
 
+from prune_lab.course.saving import CONFIGURATION
+
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
@@ -69,6 +71,7 @@ def running(root: Path) -> Iterator[JupyterLab]:
         "IPYTHONDIR": "ipython",
     }
     environment = {**os.environ, **{name: str(root / place) for name, place in own.items()}}
+    environment["JUPYTER_CONFIG_PATH"] = str(CONFIGURATION)  # as `prune-lab lab` has it
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={lab.token}", f"--ServerApp.root_dir={folder}"]
