@@ -171,6 +171,28 @@ def test_the_slider_is_filled_up_to_its_thumb(opened):
     assert accent[4 : width // 5].all() and not accent[width // 2 : -4].any()
 
 
+@pytest.fixture
+def forced_colours(firefox):
+    """Windows' high contrast, as Firefox has it for everybody."""
+    firefox.set_pref("browser.display.document_color_use", 2)
+    yield
+    firefox.clear_pref("browser.display.document_color_use")
+
+
+def test_in_forced_colours_the_slider_is_still_there(forced_colours, opened):
+    panel = opened("MaskExplorer")
+    assert panel.run("return matchMedia('(forced-colors: active)').matches")
+    track = panel.pixels(SLIDER)
+    row = track[track.shape[0] // 2]
+    ground = panel.pixels(".prune-lab-counts")[2, 2]
+    out = np.abs(row - ground).max(axis=1) > 0.3
+    width = len(row)
+    assert out[4 : width // 5].all()  # what is chosen is filled
+    assert not out[width // 2 : -8].any()  # the rest is not,
+    apart = np.abs(track - ground).max(axis=2) > 0.3
+    assert apart[:, width // 2].sum() >= 2  # but it has its outline
+
+
 def test_the_entry_under_the_pointer_is_explained_and_a_click_paints_it(opened):
     panel = opened("MaskExplorer")
     box = panel.find(".prune-lab-heatmap").rect
