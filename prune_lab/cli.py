@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from prune_lab.course.saving import tell_jupyter
 from prune_lab.course.signing import sign
 from prune_lab.course.start import CourseError, course_notebooks, lab_notebooks, start
 
@@ -40,6 +41,7 @@ def lab() -> int:
         print(NO_NOTEBOOKS)
         return 1
     sign(chapters)
+    tell_jupyter()
     from jupyterlab.labapp import LabApp
 
     options = [

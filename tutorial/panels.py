@@ -8,8 +8,8 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-VIEW = "application/vnd.jupyter.widget-view+json"
-STATE = "application/vnd.jupyter.widget-state+json"
+from prune_lab.course.saving import STATE, VIEW
+
 _NAME = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")  # as ipywidgets draws them
 
 

@@ -21,7 +21,7 @@ from prune_lab.widgets.choosing import Choosing
 from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.parameters import Parameters
-from prune_lab.widgets.strokes import fitted, strokes
+from prune_lab.widgets.strokes import checked, fitted, strokes
 from prune_lab.widgets.technique import Technique
 
 
@@ -82,43 +82,25 @@ class DigitPad(Choosing):
     _buttons = ("real", "broken")
     _linked = ("amount",)
 
-    technique = traitlets.Unicode("global_unstructured", help="how weights are chosen")
     amount = traitlets.Float(0.9, help="fraction of the weights, 0 to 1").tag(
         sync=True, echo_update=False
     )
     image = traitlets.Bytes(help="float32 ink from 0 to 1, row by row").tag(sync=True)
     label = traitlets.Int(None, allow_none=True, help="class of the loaded digit")
-    seen = traitlets.Bytes(help="float32, what the networks read: a digit, or fitted ink").tag(
-        sync=True
-    )
+    seen = traitlets.Bytes(help="what the networks read, like image").tag(sync=True)
     dense = traitlets.List(traitlets.Float(), help="the model's probabilities").tag(sync=True)
-    pruned = traitlets.List(traitlets.Float(), help="the pruned copy's probabilities").tag(
-        sync=True
-    )
+    pruned = traitlets.List(traitlets.Float(), help="those of the pruned copy").tag(sync=True)
     counts = traitlets.Tuple(
-        traitlets.Int(),
-        traitlets.Int(),
-        traitlets.Int(),
+        *[traitlets.Int()] * 3,
         default_value=(0, 0, 0),
         help="weights pruned, of these in the model already, weights in all",
     ).tag(sync=True)
 
     # What the browser needs beside these
-    size = traitlets.Tuple(
-        traitlets.Int(), traitlets.Int(), default_value=(1, 1), help="of the image: height, width"
-    ).tag(sync=True)
+    size = traitlets.Tuple((1, 1), help="of the image: height, width").tag(sync=True)
     classes = traitlets.Int(help="how many").tag(sync=True)
-    pen = traitlets.Tuple(
-        traitlets.Float(),
-        traitlets.Float(),
-        default_value=(1.0, 1.0),
-        help="pixels: a stroke's width at half its ink, and how wide its soft edge is",
-    ).tag(sync=True)
-    frame = traitlets.Tuple(
-        *[traitlets.Float()] * 4,
-        default_value=(0.0, 0.0, 1.0, 1.0),
-        help="pixels: left, top, right and bottom of the data's typical digit",
-    ).tag(sync=True)
+    pen = traitlets.Tuple((1.0, 1.0), help="pixels: width and soft edge").tag(sync=True)
+    frame = traitlets.Tuple((0.0, 0.0, 1.0, 1.0), help="of the data's digits").tag(sync=True)
 
     def __init__(
         self,
@@ -171,7 +153,7 @@ class DigitPad(Choosing):
         looked, found = next(search)
         self._report((looked, found))
         if found is None and looked < len(self._networks.labels):
-            self._background.start(search, self._report, self._fail)
+            self._background.start(search, self._report, self._say_error)
 
     def refresh(self) -> None:
         """Look at the model again; after each executed cell this happens by itself."""
@@ -181,21 +163,17 @@ class DigitPad(Choosing):
         with self._answering, self._nothing_stale():
             self._parameters.look()
             self._networks = Networks(self._parameters, self._data)
-            self._ask_anew()
+            self._answer()
 
     # The networks
 
     def _answer_again(self, change: object) -> None:
-        with self._in_the_panel():
+        self._background.cancel()  # before the lock: what it reports is answered too
+        with self._in_the_panel(), self._answering, self._nothing_stale():
             self._answer()
 
     def _answer(self) -> None:
         """Ask both networks, unless they were asked the same before."""
-        self._background.cancel()  # before the lock: what it reports is answered too
-        with self._answering, self._nothing_stale():
-            self._ask_anew()
-
-    def _ask_anew(self) -> None:
         asked = (self.image, self.technique, self.amount, self.seed, self._networks)
         if asked != self._asked:
             with one_thread():
@@ -234,12 +212,11 @@ class DigitPad(Choosing):
         return "fraction" in technique.ways
 
     def _menu(self) -> list[dict[str, Any]]:
-        return [
-            entry
-            if self._all[entry["value"]].whole_model
-            else {**entry, "label": f"{entry['label']} in each layer"}
-            for entry in super()._menu()
-        ]
+        menu = super()._menu()
+        for entry in menu:
+            if not self._all[entry["value"]].whole_model:
+                entry["label"] += " in each layer"
+        return menu
 
     # The digits
 
@@ -265,10 +242,6 @@ class DigitPad(Choosing):
                 "whatever the dense network reads, the pruned one reads too."
             )
 
-    def _fail(self, error: Exception) -> None:
-        with self._in_the_panel():
-            raise error
-
     def _stand(self) -> dict[str, Any]:
         stand = super()._stand()
         del stand["image"]  # it goes beside the answer, as bytes
@@ -290,14 +263,7 @@ class DigitPad(Choosing):
 
     @traitlets.validate("image")
     def _check_image(self, proposal: traitlets.Bunch) -> bytes:
-        fits = len(proposal.value) == 4 * math.prod(self.size)
-        ink = np.frombuffer(proposal.value, "<f4") if fits else np.full(1, -1.0)
-        if not bool(((ink >= 0) & (ink <= 1)).all()):  # NaN is neither
-            height, width = self.size
-            raise ValueError(
-                f"image should be the bytes of {height} × {width} float32 numbers from 0 to 1"
-            )
-        return bytes(proposal.value)
+        return checked(proposal.value, self.size)
 
     # How it shows itself without a browser
 

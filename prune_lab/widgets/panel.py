@@ -177,6 +177,10 @@ class Panel(Dialogue):
         """Draw what the panel shows."""
         raise NotImplementedError
 
+    def _words(self) -> str:
+        """Tell what the panel shows to those who do not see its picture."""
+        return repr(self)
+
     def _repr_mimebundle_(
         self, **kwargs: dict[Any, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -193,4 +197,7 @@ class Panel(Dialogue):
         bundle, metadata = shown or ({}, {})
         picture = io.BytesIO()
         self._figure().savefig(picture, format="png", dpi=72, bbox_inches="tight")
-        return {**bundle, "text/plain": repr(self), "image/png": picture.getvalue()}, metadata
+        return (
+            {**bundle, "text/plain": repr(self), "image/png": picture.getvalue()},
+            {**metadata, "image/png": {"alt": self._words()}},
+        )

@@ -1,4 +1,4 @@
-"""How a data set draws its digits: so thick, so soft and so large must they be in the pad too."""
+"""Ink, and how a data set draws its digits: so thick, soft and large must they be in the pad."""
 
 from __future__ import annotations
 
@@ -12,6 +12,22 @@ from torch import Tensor
 SAMPLES = 4  # of a pixel's side, where ink is moved and thinned
 LARGEST = 4  # times; a dot is not made a blot
 WIDER = 1.2  # times the median digit: how wide a drawn one may be
+
+
+def checked(ink: bytes, size: tuple[int, int]) -> bytes:
+    """Return the bytes of H x W float32 numbers, row by row, as they are.
+
+    Raises:
+        ValueError: there are more or fewer, or one does not lie between 0 and 1.
+    """
+    fits = len(ink) == 4 * math.prod(size)
+    numbers = np.frombuffer(ink, "<f4") if fits else np.full(1, -1.0)
+    if not bool(((numbers >= 0) & (numbers <= 1)).all()):  # NaN is neither
+        height, width = size
+        raise ValueError(
+            f"image should be the bytes of {height} × {width} float32 numbers from 0 to 1"
+        )
+    return bytes(ink)
 
 
 def strokes(

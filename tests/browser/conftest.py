@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import chromium
 from tests.browser.jupyter_lab import JupyterLab, running
-from tests.browser.notebook import PATIENCE
+from tests.browser.notebook import PATIENCE, close_all
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +44,40 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 _FAILED = pytest.StashKey[bool]()
 
 
+class Watched:
+    """A page in a context of its own, and the errors in it that nobody caught."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.context = browser.new_context()
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        # Without snapshots: of JupyterLab's page each costs what the act does.
+        self.context.tracing.start()
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.errors: list[object] = []
+        self.page.on("pageerror", lambda error: self.errors.append(error))
+
+    def lent(self, request: pytest.FixtureRequest, folder: Path) -> Generator[Page, None, bool]:
+        """Give the page to a test, and return whether another may have it after that.
+
+        A test that fails leaves the page's last screenshot and its trace in ``folder``.
+        """
+        self.errors.clear()
+        self.context.tracing.start_chunk()
+        self.page.set_viewport_size({"width": 1280, "height": 1000})
+        yield self.page
+        failed = request.node.stash.get(_FAILED, False) or bool(self.errors)
+        if failed:
+            self.page.screenshot(path=folder / "last.png")
+            print(f"screenshot and trace: {folder}")
+        # playwright show-trace opens it
+        self.context.tracing.stop_chunk(path=folder / "trace.zip" if failed else None)
+        if failed:
+            self.context.close()
+        assert self.errors == []
+        return not failed
+
+
 @pytest.fixture
 def no_kernel_stays(request: pytest.FixtureRequest) -> Iterator[None]:
     """When the test's page is closed, end the kernels that the test began."""
@@ -58,21 +92,38 @@ def no_kernel_stays(request: pytest.FixtureRequest) -> Iterator[None]:
 def page(
     browser: Browser, no_kernel_stays: None, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Page]:
-    """A fresh page; a test that fails leaves its last screenshot and its trace in tmp_path."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    context.tracing.start()  # without snapshots: of JupyterLab's page each costs what the act does
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    errors: list[object] = []
-    page.on("pageerror", lambda error: errors.append(error))
-    yield page
-    if request.node.stash.get(_FAILED, False) or errors:
-        page.screenshot(path=tmp_path / "last.png")
-        context.tracing.stop(path=tmp_path / "trace.zip")  # playwright show-trace opens it
-        print(f"screenshot and trace: {tmp_path}")
-    context.close()
-    assert errors == []
+    """A fresh page."""
+    watched = Watched(browser)
+    yield from watched.lent(request, tmp_path)
+    watched.context.close()
+
+
+@pytest.fixture(scope="session")
+def kept() -> list[Watched]:
+    """The page that tests of this process hand on, if there is one."""
+    return []
+
+
+@pytest.fixture
+def lab_page(
+    browser: Browser,
+    jupyter_lab: JupyterLab,
+    kept: list[Watched],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[Page]:
+    """The page that the last such test has left, its JupyterLab empty; after a failure a fresh one.
+
+    To load JupyterLab takes as long as most tests. A module whose tests only need one in which
+    they open a notebook calls this its ``page``.
+    """
+    watched = kept.pop() if kept else Watched(browser)
+    try:
+        if (yield from watched.lent(request, tmp_path)):
+            close_all(watched.page)
+            kept.append(watched)
+    finally:
+        jupyter_lab.end_kernels()
 
 
 @pytest.fixture(scope="session")

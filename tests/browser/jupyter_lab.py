@@ -18,6 +18,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import NamedTuple
 
+from prune_lab.course.saving import CONFIGURATION
 from tests.browser import kernels
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -72,9 +73,11 @@ def running(root: Path) -> Iterator[JupyterLab]:
     }
     environment = {**os.environ, **{name: str(root / place) for name, place in own.items()}}
     environment["JUPYTER_PREFER_ENV_PATH"] = "0"  # of two kernels of one name take that in `data`
+    environment["JUPYTER_CONFIG_PATH"] = str(CONFIGURATION)  # as `prune-lab lab` has it
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={lab.token}", f"--ServerApp.root_dir={folder}"]
+    command += ["--LabApp.expose_app_in_browser=True"]  # tests open and close notebooks by it
     with kernels.forked(root / "data", root / "kernels.socket"):
         with (root / "server.log").open("w") as log:
             server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote
 
 import nbformat
 from playwright.sync_api import Page, expect
@@ -80,12 +81,44 @@ def write(folder: Path, name: str, *cells: str) -> str:
     return name
 
 
+# In a JupyterLab that is there already: as a double click on the file does.
+OPEN = """
+async (path) => {
+    const { shell, commands } = window.jupyterapp;
+    shell.expandLeft();
+    const opened = await commands.execute("docmanager:open", { path });
+    await opened.sessionContext.ready;
+}
+"""
+CLOSE_ALL = """
+() => {
+    for (const opened of [...(window.jupyterapp?.shell.widgets("main") ?? [])]) opened.dispose();
+}
+"""
+
+
+def open_notebook(page: Page, address: str) -> None:
+    """Open the notebook at ``address``, in the JupyterLab that the page shows if it is there."""
+    server, _, path = address.partition("/lab/")
+    if page.url.startswith(f"{server}/lab/"):
+        page.evaluate(OPEN, unquote(path.partition("/tree/")[2].partition("?")[0]))
+    else:
+        page.goto(address)
+
+
+def close_all(page: Page) -> None:
+    """Close whatever the page's JupyterLab has open, unsaved, and leave nothing under the mouse."""
+    page.emulate_media()
+    page.mouse.move(0, 0)
+    page.evaluate(CLOSE_ALL)
+
+
 class Notebook:
     """An open notebook; `panel` is its first widget whose accessible name begins so."""
 
     def __init__(self, page: Page, address: str, panel: str) -> None:
         self.page = page
-        page.goto(address)
+        open_notebook(page, address)
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         # Seen in the frame in which it comes: expect(...) would look again only every second.
         page.get_by_text("| Idle").wait_for()

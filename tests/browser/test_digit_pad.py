@@ -32,6 +32,11 @@ THREE = [(0.3, 0.15), (0.5, 0.08), (0.68, 0.2), (0.62, 0.4), (0.45, 0.48)]
 THREE += [(0.66, 0.58), (0.7, 0.78), (0.5, 0.92), (0.28, 0.85)]
 
 
+@pytest.fixture
+def page(lab_page):
+    return lab_page
+
+
 class Pad(Notebook):
     def __init__(self, page, jupyter_lab):
         # A name of its own: a notebook that is opened again finds the kernel of the last time.

@@ -25,6 +25,11 @@ TRUTHS = {
 }
 
 
+@pytest.fixture
+def page(lab_page):
+    return lab_page
+
+
 class Guessing(Notebook):
     """A notebook that asks one question and reveals nothing yet."""
 

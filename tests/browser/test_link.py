@@ -24,6 +24,11 @@ explorer
 """
 
 
+@pytest.fixture
+def page(lab_page):
+    return lab_page
+
+
 class Linked(Notebook):
     """An explorer, and another widget's slider in the same page."""
 

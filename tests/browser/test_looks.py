@@ -204,6 +204,49 @@ def test_forced_colours_keep_pictures_and_legends_together(look, scheme):
             assert (np.abs(shown - colour).max(axis=-1) < 0.35).mean() > 0.1
 
 
+@pytest.fixture
+def without_python(page, pages, tmp_path):
+    """A panel as a notebook shows it before its cell has run: nobody answers its knock."""
+
+    def opened(panel, **how):
+        text = pages[panel].read_text(encoding="utf-8")
+        answer = 'this.tell("msg:custom", { here: question.from })'
+        assert answer in text
+        path = tmp_path / f"{panel}.html"
+        path.write_text(text.replace(answer, "{}"), encoding="utf-8")
+        seen = Looks(page, path, **how)
+        expect(seen.panel).to_contain_text("There is no Python behind this panel yet.")
+        seen.settle()
+        return seen
+
+    return opened
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("panel", ["MaskExplorer", "SensitivityExplorer"])
+def test_forced_colours_leave_a_grey_button_its_word(without_python, panel, scheme):
+    seen = without_python(panel, forced_colors="active", color_scheme=scheme)
+    inside = seen.pixels(seen.panel.get_by_role("button", name="Apply"))[6:-6, 6:-6]
+    ground = np.abs(inside - seen.ground()).max(axis=-1) < 0.02
+    assert ground.mean() > 0.5
+    assert (contrast(inside, seen.ground()) > 2).sum() > 20
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_without_python_nothing_sticks_out_or_overlaps(without_python, page, panel):
+    for width in (1280, 400):
+        page.set_viewport_size({"width": width, "height": 900})
+        seen = without_python(panel)
+        assert seen.sticking_out() == []
+        assert seen.overlapping() == []
+
+
+def test_what_the_inspector_says_begins_where_the_row_above_does(without_python):
+    seen = without_python("ModuleInspector")
+    rows = [seen.panel.locator(part) for part in (".prune-lab-since", ".prune-lab-message")]
+    assert rows[1].bounding_box()["x"] == pytest.approx(rows[0].bounding_box()["x"], abs=0.5)
+
+
 def test_forced_colours_set_the_chosen_module_off(look):
     seen = look("ModuleInspector", forced_colors="active")
     rows = seen.panel.get_by_role("treeitem")

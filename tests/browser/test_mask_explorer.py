@@ -43,6 +43,11 @@ MaskExplorer(model, data=load_digits())
 
 
 @pytest.fixture
+def page(lab_page):
+    return lab_page
+
+
+@pytest.fixture
 def open_cells(page, jupyter_lab, request):
     """Open a notebook of these cells, in a kernel of its own."""
 

@@ -33,6 +33,11 @@ ModuleInspector(model)
 
 
 @pytest.fixture
+def page(lab_page):
+    return lab_page
+
+
+@pytest.fixture
 def opened(page, jupyter_lab, request):
     def open_notebook(cell):
         name = write(jupyter_lab.folder, f"{request.node.name}.ipynb", cell)

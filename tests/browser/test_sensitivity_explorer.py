@@ -32,6 +32,11 @@ SIZES = [150, 2400, 48000, 10080, 840, 6]
 TOTAL = 61706 + 3 * 2 + 2
 
 
+@pytest.fixture
+def page(lab_page):
+    return lab_page
+
+
 class Explorer(Notebook):
     def __init__(self, page, jupyter_lab, gate=None):
         # A name of its own: a notebook that is opened again finds the kernel of the last time.

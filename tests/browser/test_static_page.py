@@ -85,6 +85,11 @@ def test_the_slider_moves_picture_words_histogram_and_code(page, explorer, model
     explorer.settle()
     assert explorer.pruned().sum() == explorer.counts()[1] == 2
     expect(explorer.panel.get_by_role("img", name="Accuracy")).to_be_visible()
+    # Nobody measures here: the words say what the curve does, and where that is only about so much.
+    counts = explorer.panel.locator(".prune-lab-counts")
+    expect(counts).to_contain_text(re.compile(r"accuracy [\d.]+ % → ≈ [\d.]+ %"))
+    page.keyboard.press("Home")
+    expect(counts).to_contain_text(re.compile(r"accuracy ([\d.]+ %) → \1"))
 
 
 def test_hover_explains_and_a_click_paints(page, explorer, model):

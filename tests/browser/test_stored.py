@@ -9,6 +9,7 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
+from prune_lab.course.saving import WORDS
 from prune_lab.course.signing import sign
 from tests.browser.far_away import far_away
 from tests.browser.jupyter_lab import NOTEBOOKS
@@ -42,21 +43,26 @@ def opened(page, jupyter_lab, monkeypatch):
         sign([copy])
         page.goto(jupyter_lab.address(name))
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        found = page.locator(place).first
-        page.mouse.move(640, 500)
-        steps = itertools.cycle([400] * 40 + [-400] * 40)
-
-        def look():
-            if not found.is_visible():  # JupyterLab makes a cell when it comes into sight
-                page.mouse.wheel(0, next(steps))
-            return found.is_visible()
-
-        until(look, True)
-        found.scroll_into_view_if_needed()
-        return found
+        return scrolled_to(page, place)
 
     yield opened
     (jupyter_lab.folder / "fresh.ipynb").unlink(missing_ok=True)
+
+
+def scrolled_to(page, place):
+    """The first of these parts; JupyterLab makes a cell when it comes into sight."""
+    found = page.locator(place).first
+    page.mouse.move(640, 500)
+    steps = itertools.cycle([400] * 40 + [-400] * 40)
+
+    def look():
+        if not found.is_visible():
+            page.mouse.wheel(0, next(steps))
+        return found.is_visible()
+
+    until(look, True)
+    found.scroll_into_view_if_needed()
+    return found
 
 
 class Shown(Explorer):
@@ -184,3 +190,91 @@ def test_restarted_and_opened_anew_the_stored_panels_are_there(page, opened):
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     expect(page.get_by_text("model not found")).to_have_count(0)
     expect(Shown(page).message).to_have_text(WITHOUT)
+
+
+# What the reader ran and saved
+
+
+class Saved:
+    """A notebook of the reader's, and the picture that it has in place of its panel."""
+
+    def __init__(self, page, file):
+        self.page, self.file = page, file
+        self.picture = page.locator(".prune-lab-stored img")
+        self.panel = page.get_by_role("group", name="Mask explorer for")
+
+    def save(self):
+        """Save, and wait until the file is there."""
+        before = self.file.stat().st_mtime_ns
+        press_menu(self.page, "File", "docmanager:save")
+        until(lambda: self.file.stat().st_mtime_ns > before, True)
+
+    def restart(self):
+        press_menu(self.page, "Kernel", "kernelmenu:restart")
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        expect(self.panel).to_contain_text(GONE)
+        self.page.get_by_text("| Idle").wait_for()
+
+    def reload(self):
+        self.page.reload()
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+
+    def shows_its_picture(self):
+        expect(self.picture).to_be_visible()
+        assert self.picture.evaluate("image => image.complete && image.naturalWidth > 100")
+        assert self.picture.get_attribute("alt").startswith("MaskExplorer(layer=")
+        expect(self.page.get_by_text(WORDS)).to_be_visible()
+        expect(self.page.get_by_text("model not found")).to_have_count(0)
+
+
+@pytest.fixture
+def saved(page, jupyter_lab, explorer, request):
+    return Saved(page, jupyter_lab.folder / f"{request.node.name}.ipynb")
+
+
+@pytest.mark.parametrize("order", ["save-restart", "restart-save", "save-restart-save"])
+def test_what_the_reader_ran_has_its_picture_after_a_restart(explorer, saved, order):
+    for step in [*order.split("-"), "reload"]:
+        getattr(saved, step)()
+    saved.shows_its_picture()
+    explorer.run_all()
+    expect(saved.panel).to_be_visible()
+    expect(saved.picture).to_have_count(0)
+
+
+def test_as_long_as_the_kernel_lives_the_panel_does_too(page, explorer, saved):
+    """Also after several saves and loads, while its picture is kept."""
+    for _ in range(3):
+        saved.save()
+        assert "prune-lab-stored" in saved.file.read_text(encoding="utf-8")
+        saved.reload()
+        expect(saved.panel).to_be_visible()
+        expect(saved.panel.locator(".prune-lab-message")).to_have_text("")
+        expect(saved.picture).to_have_count(0)
+    explorer.press("Apply")
+    expect(saved.panel.get_by_role("button", name="Undo")).to_be_enabled()
+
+
+def test_in_a_chapter_what_was_run_has_its_picture_and_the_rest_its_panels(
+    page, opened, jupyter_lab
+):
+    opened("fresh.ipynb", lambda text: text, ".prune-lab-guess-words")
+    saved = Saved(page, jupyter_lab.folder / "fresh.ipynb")
+    page.locator(".jp-Notebook .jp-Cell").first.click()
+    page.keyboard.press("Escape")
+    guess = page.get_by_role("group", name="Your guess").first
+    for _ in range(5):  # title, set-up, engine, two texts
+        page.keyboard.press("Shift+Enter")
+    page.keyboard.press("Control+Enter")
+    guess.locator("input").first.wait_for()
+    expect(guess.locator("input").first).to_be_enabled()
+    saved.save()
+    press_menu(page, "Kernel", "kernelmenu:restart")
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    page.get_by_text("| Idle").wait_for()
+    saved.reload()
+    saved.picture.first.wait_for()
+    assert saved.picture.get_attribute("alt").startswith("How many of conv1's weights")
+    stored = scrolled_to(page, ".prune-lab-heatmap")
+    expect(stored).to_be_visible()
+    expect(page.get_by_text("model not found")).to_have_count(0)

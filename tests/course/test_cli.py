@@ -11,9 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.course.served import address_printed_by, page_at
+from prune_lab.course.saving import PICTURE, VIEW
+from tests.course.served import address_printed_by, page_at, save_at
 
 ROOT = Path(__file__).parents[2]
+
+SHOWN = {
+    "output_type": "display_data",
+    "data": {VIEW: {"model_id": "a1"}, PICTURE: "iVBORw0KGgo="},
+    "metadata": {PICTURE: {"alt": "a panel"}},
+}
+CELL = {"cell_type": "code", "execution_count": 1, "id": "a", "metadata": {}, "source": ""}
+WITH_A_PANEL = {
+    "cells": [{**CELL, "outputs": [SHOWN]}],
+    "metadata": {},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
 
 
 @pytest.fixture
@@ -141,3 +155,6 @@ def test_lab_without_a_display_prints_an_address_that_opens_the_first_notebook(
     with address_printed_by(command, clone, environment) as address:
         assert "/lab/tree/01-first.ipynb?token=" in address
         assert "JupyterLab" in page_at(address)
+        # What it saves keeps the pictures of panels whose kernel will be gone.
+        save_at(address, "02-second.ipynb", WITH_A_PANEL)
+        assert "prune-lab-stored" in (clone / "notebooks/02-second.ipynb").read_text()

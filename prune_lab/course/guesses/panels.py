@@ -75,7 +75,7 @@ class GuessPanel(Panel):
         """The panel in words, for those who do not see it."""
         found = self._question.find(self.guess, self.truth)
         known = f" The truth: {found.truth}." if found.truth else ""
-        return f"{self._question.text} Your guess: {found.guess}.{known} {self.sentence}"
+        return f"{self._question.text} Your guess: {found.guess}.{known} {self.sentence}".strip()
 
     def _figure(self) -> Figure:
         figure = Figure(figsize=(6.4, self._height), layout="constrained")
@@ -89,15 +89,6 @@ class GuessPanel(Panel):
 
     def _draw(self, ax: Axes) -> None:
         raise NotImplementedError
-
-    def _repr_mimebundle_(
-        self, **kwargs: dict[Any, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        shown = super()._repr_mimebundle_(**kwargs)
-        if shown is None:
-            return None
-        bundle, metadata = shown
-        return bundle, {**metadata, "image/png": {"alt": self._words().strip()}}
 
 
 class GuessNumber(GuessPanel):

@@ -92,6 +92,17 @@ export function accuracyCurve(host) {
 }
 
 /**
+ * What the measured points say of the accuracy at a share: their own, or about what lies between two of them.
+ * @param {Point[]} points
+ * @param {number} share
+ */
+export function nearby(points, share) {
+  const there = heightAt(points, share);
+  if (there === null) return "…";
+  return points.some(([measured]) => measured === share) ? percent(there) : `≈ ${percent(there)}`;
+}
+
+/**
  * The part: the accuracy at first and now, in words; nothing without data to measure on.
  * @param {Host} host
  */
@@ -101,11 +112,13 @@ export function accuracyWords({ model }) {
   return {
     box,
     /** @param {Preview} preview */
-    draw({ accuracy }) {
-      const [first] = /** @type {Point[]} */ (model.get("curve"));
+    draw({ accuracy, movable, waiting, count, units }) {
+      const points = /** @type {Point[]} */ (model.get("curve"));
+      const [first] = points;
       box.hidden = !model.get("measures");
       write(before, first?.[0] === 0 ? percent(first[1]) : "…");
-      write(now, accuracy === null ? "…" : percent(accuracy));
+      const near = movable && !waiting ? nearby(points, units ? count / units : 0) : "…";
+      write(now, accuracy === null ? near : percent(accuracy));
     },
     said: () => (box.hidden ? "" : `, accuracy ${before.textContent} → ${now.textContent}`),
   };

@@ -75,8 +75,8 @@ export default panel(
         read: () => readAnswers(host, paper.empty()),
         parts: [techniques, seed, amount, charts, paper, seen, words, sentence], // the pen speaks before the verdict
         rows: [
-          element("div", { class: "prune-lab-controls" }, forPython(techniques.box, seed.box), fullScreen(host.el)),
-          element("div", { class: "prune-lab-hand" }, forPython(amount.box), sentence.box),
+          element("div", { class: "prune-lab-controls" }, forPython(techniques.box, seed.box)),
+          element("div", { class: "prune-lab-hand" }, forPython(amount.box), fullScreen(host.el), sentence.box),
           element(
             "div",
             { class: "prune-lab-figure" },
