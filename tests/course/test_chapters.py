@@ -60,6 +60,14 @@ def sections(notebook: NotebookNode) -> dict[str, list[NotebookNode]]:
 
 
 @every_chapter
+def test_a_sentence_that_begins_with_a_number_is_no_list(source: Path) -> None:
+    """Markdown takes "98. The two filters" for the 98th point."""
+    texts = [cell.source for cell in build.read(source).cells if not is_code(cell)]
+    paragraphs = re.split(r"\n\s*\n", "\n\n".join(texts))
+    assert [text for text in paragraphs if re.match(r"(?!1[.)])\d+[.)] ", text)] == []
+
+
+@every_chapter
 def test_a_chapter_begins_with_its_minutes_its_objectives_and_its_set_up(source: Path) -> None:
     notebook = build.read(source)
     first = notebook.cells[0].source
