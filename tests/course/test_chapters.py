@@ -160,7 +160,8 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PRUNE_LAB_GUESSES", "")
     matplotlib.use("agg")
     state = torch.get_rng_state()
-    yield
+    with matplotlib.rc_context():
+        yield
     torch.set_rng_state(state)
     Widget.close_all()
     matplotlib.pyplot.close("all")

@@ -5,8 +5,10 @@ That the stored outputs are still what the code prints is nbval's work: `make no
 
 from __future__ import annotations
 
+import base64
 import copy
 import importlib
+import io
 import json
 import os
 import re
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from matplotlib.image import imread
 from nbformat import NotebookNode
 
 from prune_lab.course import signing
@@ -89,6 +92,22 @@ def test_few_outputs_are_left_uncompared(source: Path) -> None:
     cells = code_cells(stored(source))
     assert sum("nbval-ignore-output" in tags(cell) for cell in cells) <= 2
     assert "NBVAL_" not in "".join(cell.source for cell in cells)  # nbval's marks in comments
+
+
+@every_chapter
+def test_pictures_lie_on_the_pages_own_ground(source: Path) -> None:
+    """Else each is a white sheet in a dark theme."""
+    pictures = [
+        (output.data["image/png"], output.metadata)
+        for cell in code_cells(stored(source))
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
+    assert pictures
+    for picture, metadata in pictures:
+        pixels = imread(io.BytesIO(base64.b64decode(picture)))
+        assert pixels[[0, 0, -1, -1], [0, -1, 0, -1], 3].tolist() == [0, 0, 0, 0]
+        assert "needs_background" not in metadata
 
 
 @every_chapter

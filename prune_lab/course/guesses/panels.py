@@ -140,7 +140,7 @@ class GuessChoice(GuessPanel):
         ax.set_xlim(0, 1)
         for row, option in enumerate(question.options):
             notes = ["your guess"] * (option == self.guess) + ["the truth"] * (option == self.truth)
-            colour = TRUTH if option == self.truth else YOURS if option == self.guess else "black"
+            colour = TRUTH if option == self.truth else YOURS if option == self.guess else None
             mark, grey = ("●", YOURS) if option == self.guess else ("○", plots.PRUNED_HATCH)
             said = f"{option} — {', '.join(notes)}" if notes else option
             ax.text(0.01, row, mark, color=grey, va="center")
