@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -92,8 +93,8 @@ class Panel(Dialogue):
             self._closed = True
             self.sleep()
 
-    def __del__(self) -> None:
-        if "_views" in vars(self):  # or it was never made
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if "_views" in vars(self) and not ending():  # or it was never made, or all ends
             self._background.cancel()
             lifetime.bury(self)
 
@@ -179,6 +180,10 @@ class Panel(Dialogue):
         """Tell what the panel shows to those who do not see its picture."""
         return repr(self)
 
+    def _caption(self) -> str:
+        """Tell what the picture itself does not, in a line under it."""
+        return ""
+
     def _repr_mimebundle_(
         self, **kwargs: dict[Any, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -193,8 +198,10 @@ class Panel(Dialogue):
         shown = super()._repr_mimebundle_(**kwargs)
         self.borrowed = borrowed  # this name was asked for by ourselves
         bundle, metadata = shown or ({}, {})
-        picture = io.BytesIO()
-        self._figure().savefig(picture, format="png", dpi=72, bbox_inches="tight")
+        picture, figure = io.BytesIO(), self._figure()
+        if caption := self._caption():
+            figure.text(0.02, 0, f"{caption}\n", fontsize=11, va="top", parse_math=False)
+        figure.savefig(picture, format="png", dpi=72, bbox_inches="tight")
         return (
             {**bundle, "text/plain": repr(self), "image/png": picture.getvalue()},
             {**metadata, "image/png": {"alt": self._words()}},
