@@ -134,7 +134,7 @@ class MaskExplorer(Preview, AccuracyCurve):
         at, now = self.accuracy
         if not self.curve or self.curve[0][0] != 0 or at != self._count():
             return self.name  # the accuracy is not measured, or there are no data
-        return f"{self.name} · accuracy {self.curve[0][1]:.1%} → {now:.1%}"
+        return f"{self.name} · accuracy {100 * self.curve[0][1]:.1f} % → {100 * now:.1f} %"
 
     # How it shows itself without a browser
 

@@ -200,7 +200,7 @@ class Panel(Dialogue):
         bundle, metadata = shown or ({}, {})
         picture, figure = io.BytesIO(), self._figure()
         if caption := self._caption():
-            figure.text(0.02, 0, f"{caption}\n", fontsize=11, va="top", parse_math=False)
+            figure.text(0.02, 0, caption, fontsize=11, va="top", parse_math=False)
         figure.savefig(picture, format="png", dpi=72, bbox_inches="tight")
         return (
             {**bundle, "text/plain": repr(self), "image/png": picture.getvalue()},

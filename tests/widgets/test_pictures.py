@@ -37,7 +37,9 @@ def test_the_explorers_picture_names_its_layer_and_tells_what_pruning_costs():
     explorer.measure()
     [_, now] = explorer.accuracy
     [[_, before], *_] = explorer.curve
-    assert explorer._caption() == f"conv1.weight · accuracy {before:.1%} → {now:.1%}"
+    assert (
+        explorer._caption() == f"conv1.weight · accuracy {100 * before:.1f} % → {100 * now:.1f} %"
+    )
     told = image.imread(io.BytesIO(explorer._repr_mimebundle_()[0]["image/png"]))
     assert (told[-30:] < 0.5).sum() > (plain[-30:] < 0.5).sum()  # more words under it
     explorer.amount = 101  # not measured yet
