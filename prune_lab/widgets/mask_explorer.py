@@ -130,6 +130,12 @@ class MaskExplorer(Preview, AccuracyCurve):
             with self._in_the_panel():
                 self._measure()
 
+    def _caption(self) -> str:
+        at, now = self.accuracy
+        if not self.curve or self.curve[0][0] != 0 or at != self._count():
+            return self.name  # the accuracy is not measured, or there are no data
+        return f"{self.name} · accuracy {100 * self.curve[0][1]:.1f} % → {100 * now:.1f} %"
+
     # How it shows itself without a browser
 
     def __repr__(self) -> str:

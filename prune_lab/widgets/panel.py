@@ -181,6 +181,10 @@ class Panel(Dialogue):
         """Tell what the panel shows to those who do not see its picture."""
         return repr(self)
 
+    def _caption(self) -> str:
+        """Tell what the picture itself does not, in a line under it."""
+        return ""
+
     def _repr_mimebundle_(
         self, **kwargs: dict[Any, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -195,8 +199,10 @@ class Panel(Dialogue):
         shown = super()._repr_mimebundle_(**kwargs)
         self.borrowed = borrowed  # this name was asked for by ourselves
         bundle, metadata = shown or ({}, {})
-        picture = io.BytesIO()
-        self._figure().savefig(picture, format="png", dpi=72, bbox_inches="tight")
+        picture, figure = io.BytesIO(), self._figure()
+        if caption := self._caption():
+            figure.text(0.02, 0, caption, fontsize=11, va="top", parse_math=False)
+        figure.savefig(picture, format="png", dpi=72, bbox_inches="tight")
         return (
             {**bundle, "text/plain": repr(self), "image/png": picture.getvalue()},
             {**metadata, "image/png": {"alt": self._words()}},

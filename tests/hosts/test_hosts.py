@@ -130,6 +130,8 @@ def test_notebook_7(page, tmp_path):
     options = ["--IdentityProvider.token=secret", "--ServerApp.root_dir=."]
     with serving(tmp_path, *command.split(), *options) as address:
         page.goto(f"{address}/notebooks/notebook.ipynb?token=secret")
+        # What is pressed before the kernel is there is lost.
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
         page.locator(".jp-CodeCell .cm-content").first.click()
         page.keyboard.press("Shift+Enter")
         page.get_by_role("group", name="Mask explorer for").first.wait_for()
