@@ -268,7 +268,8 @@ class Magnitudes(Ranking):
         """Sort each piece for itself, and look for the cuts in all of them together."""
         shown = self._scores[name].numel()
         done, work = 0, 3 * self.entries + shown
-        sorted_pieces, of = [], []
+        sorted_pieces: list[np.ndarray] = []
+        of: list[str] = []
         for one in self.names:
             for _, bits, before in self._bits(one):
                 bits = bits if before is None else bits[before == 1]

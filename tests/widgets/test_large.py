@@ -12,8 +12,7 @@ from torch import nn
 
 from prune_lab import prune
 from prune_lab.widgets import MaskExplorer, blocks, ranking
-from prune_lab.widgets.techniques import TECHNIQUES
-from tests.widgets.browser_side import asked, hidden, shown
+from tests.widgets.browser_side import shown
 
 
 @pytest.fixture(autouse=True)

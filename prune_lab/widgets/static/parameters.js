@@ -68,7 +68,7 @@ function bar() {
  * @param {Preview} now
  */
 function shareOf({ name, total, gone, steps }, now) {
-  if (name === now.name) return now.tally.total / total;
+  if (name === now.name) return (now.gone ?? now.tally.total) / total;
   return (steps && !now.painted ? prunedAt(steps, now.count, now.units) : gone) / total;
 }
 
