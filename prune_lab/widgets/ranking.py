@@ -268,18 +268,23 @@ class Magnitudes(Ranking):
         """Sort each piece for itself, and look for the cuts in all of them together."""
         shown = self._scores[name].numel()
         done, work = 0, 3 * self.entries + shown
+        # One array for all: memory that is freed in small parts does not go back to the system.
+        together = np.empty(self.units, dtype=next(self._bits(name))[1].dtype)
         sorted_pieces: list[np.ndarray] = []
         of: list[str] = []
         for one in self.names:
             for _, bits, before in self._bits(one):
                 bits = bits if before is None else bits[before == 1]
-                bits.sort()
-                sorted_pieces.append(bits)
+                begin = sum(map(len, sorted_pieces))
+                piece = together[begin : begin + len(bits)]
+                piece[:] = bits
+                piece.sort()
+                sorted_pieces.append(piece)
                 of.append(one)
                 done += 3 * len(bits)
                 yield done / work
         cuts = _cuts(sorted_pieces, np.array(counts[1:]))
-        del sorted_pieces
+        del sorted_pieces, together, piece
         yield done / work
         gone = {}
         for one, before in self._before.items():

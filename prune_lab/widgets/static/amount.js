@@ -162,8 +162,9 @@ export function amountControl({ dialogue }, read) {
   );
   amount.input.setAttribute("aria-label", "amount");
   const instead = element("span", { class: "prune-lab-soft" });
+  const steps = element("span", { class: "prune-lab-note" });
   return {
-    box: element("div", { class: "prune-lab-amount" }, unit.field, amount.field, instead),
+    box: element("div", { class: "prune-lab-amount" }, unit.field, amount.field, steps, instead),
     /** @param {Preview} now */
     draw(now) {
       const { by_hand: byHand, ways, asks } = now.technique;
@@ -172,14 +173,13 @@ export function amountControl({ dialogue }, read) {
       show(amount.field, ways.length > 0, true);
       // With the switch there is a label already.
       if (!byHand) amount.name(ways.length > 1 ? "" : asks.replace("{m}", dialogue.get("m")));
-      instead.hidden = ways.length > 0 && !bySteps(now);
+      instead.hidden = ways.length > 0;
+      write(steps, bySteps(now) ? `in steps of ${100 / (now.steps.length - 1)} %` : "");
       write(
         instead,
-        ways.length
-          ? `in steps of ${100 / (now.steps.length - 1)} %`
-          : byHand
-            ? "By hand: click entries to prune or restore them, or choose a technique to go back to the slider."
-            : "This technique takes no amount.",
+        byHand
+          ? `By hand: ${now.tensor.order ? "click entries to prune or restore them" : "set explorer.mask in Python"}, or choose a technique to go back to the slider.`
+          : "This technique takes no amount.",
       );
       if (ways.length) amount.set(standOf(now));
     },
