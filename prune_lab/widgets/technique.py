@@ -15,9 +15,10 @@ from torch import Tensor
 
 from prune_lab import prune
 from prune_lab.prune.amounts import count
+from prune_lab.widgets.magnitudes import Magnitudes
 from prune_lab.widgets.naming import literal
 from prune_lab.widgets.parameters import Parameters, Place
-from prune_lab.widgets.ranking import Magnitudes, Positions, Ranking, are_many
+from prune_lab.widgets.ranking import Positions, Ranking, are_many
 
 STEPS = 100  # of the amount, where a technique that does not rank is asked for its masks
 

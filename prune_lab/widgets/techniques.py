@@ -6,9 +6,9 @@ it.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -17,9 +17,10 @@ from torch.nn.utils import prune as torch_prune
 
 from prune_lab import prune
 from prune_lab.prune.amounts import count
+from prune_lab.widgets.magnitudes import Magnitudes
 from prune_lab.widgets.naming import literal
 from prune_lab.widgets.parameters import Parameters, Place
-from prune_lab.widgets.ranking import Grouped, Magnitudes, Positions, Ranking, are_many
+from prune_lab.widgets.ranking import Grouped, Positions, Ranking, are_many
 from prune_lab.widgets.technique import STEPS, Calls, Code, Settings, Technique
 
 LISTED = 500  # entries; a mask by hand that prunes more is not written out in the code
@@ -153,7 +154,7 @@ class NM(ByFunction):
         if not are_many(score.numel()):
             return super()._rank(scores, masks, settings)
         method = self.method(**settings.options)
-        order = partial(prune.pruning_order, method)
+        order = functools.partial(prune.pruning_order, method)
         return Grouped(name, score, masks.get(name), order, method.units(score))
 
     def fitted(self, amount: int | float, units: int, before: int, anew: bool) -> int | float:
@@ -195,7 +196,9 @@ class GlobalUnstructured(Technique):
         settings: Settings,
     ) -> Ranking:
         if are_many(sum(score.numel() for score in scores.values())):
-            return Magnitudes(scores, masks)
+            # In one dtype that holds all their values, as the engine ranks them.
+            common = functools.reduce(torch.promote_types, (s.dtype for s in scores.values()))
+            return Magnitudes({name: score.to(common) for name, score in scores.items()}, masks)
         present = [
             torch.ones_like(score) if (mask := masks.get(name)) is None else mask
             for name, score in scores.items()

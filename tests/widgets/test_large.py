@@ -21,7 +21,7 @@ def small_is_large(monkeypatch):
     monkeypatch.setattr(ranking, "EVERY", 200)
     monkeypatch.setattr(ranking, "PIECE", 97)
     monkeypatch.setattr(ranking, "STEPS", 40)
-    monkeypatch.setattr(ranking, "COARSE", 6)  # bits: many cuts share them
+    monkeypatch.setattr("prune_lab.widgets.magnitudes.COARSE", 6)  # bits: many cuts share them
     monkeypatch.setattr("prune_lab.widgets.drawing.STEPS", 40)
     monkeypatch.setattr("prune_lab.widgets.drawing.COARSE", 10)
     monkeypatch.setattr("prune_lab.widgets.blocks.PIECE", 97)
@@ -185,6 +185,18 @@ def test_a_global_ranking_by_steps_is_the_engines(net, shown_layer):
         for layer in net
     ]).detach().abs().sort().values  # fmt: skip
     assert sizes[1:].tolist() == [float(left[count - 1]) for count in explorer.steps[1:]]
+
+
+def test_a_global_ranking_of_several_dtypes(net):
+    net[0].half()
+    net[3].double()
+    explorer = drawn(MaskExplorer(net, "0.weight", technique="global_unstructured", amount=0))
+    _, kept = blocks_of(explorer)
+    for count, blocks_kept in kept.items():
+        mask = global_mask(net, count)[0]
+        explorer.amount = count
+        assert torch.equal(explorer.mask, mask)
+        assert blocks_kept.sum() == int(mask.sum())
 
 
 def test_global_apply_undo_and_reset(net):

@@ -162,7 +162,7 @@ export function amountControl({ dialogue }, read) {
   );
   amount.input.setAttribute("aria-label", "amount");
   const instead = element("span", { class: "prune-lab-soft" });
-  const steps = element("span", { class: "prune-lab-note" });
+  const steps = element("span", { class: "prune-lab-field" });
   return {
     box: element("div", { class: "prune-lab-amount" }, unit.field, amount.field, steps, instead),
     /** @param {Preview} now */
@@ -174,7 +174,8 @@ export function amountControl({ dialogue }, read) {
       // With the switch there is a label already.
       if (!byHand) amount.name(ways.length > 1 ? "" : asks.replace("{m}", dialogue.get("m")));
       instead.hidden = ways.length > 0;
-      write(steps, bySteps(now) ? `in steps of ${100 / (now.steps.length - 1)} %` : "");
+      steps.hidden = !bySteps(now);
+      write(steps, steps.hidden ? "" : `in steps of ${100 / (now.steps.length - 1)} %`);
       write(
         instead,
         byHand

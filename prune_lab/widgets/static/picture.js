@@ -111,8 +111,7 @@ function whenItGoes({ movable, shown: { options, units }, steps }, position, pla
  * @param {Preview} now
  * @param {Layout} layout
  */
-function blockWords({ tensor, there, count, drawn, units }, layout) {
-  if (!there) return "";
+function blockWords({ tensor, count, drawn, units }, layout) {
   const words = [];
   if (byBlocks(layout) || !tensor.order) {
     const [rows, cols] = [layout.blockRows * tensor.block[0], layout.blockCols * tensor.block[1]];
@@ -131,8 +130,7 @@ function blockWords({ tensor, there, count, drawn, units }, layout) {
  * @param {Preview} now
  * @param {Layout} layout
  */
-function pointingWords({ there, tensor }, layout) {
-  if (!there) return "";
+function pointingWords({ tensor }, layout) {
   if (!tensor.order)
     return "Point at a block. Entries of so large a layer are pruned by hand in Python: explorer.mask = …";
   return byBlocks(layout)
@@ -186,9 +184,13 @@ export function picture(host, read, redraw) {
       progress.draw({
         done: model.get("drawn") ?? 1,
         measuring: model.get("drawing"),
-        said: `Ranking ${grouped(now.entries)} entries …`,
+        said: "Working out the picture …",
       });
-      [canvas.hidden, key.box.hidden] = [!now.there, !now.there];
+      for (const part of [canvas, key.box, blocks, entry]) part.hidden = !now.there;
+      if (!now.there) {
+        write(title, `${model.get("title")} · ${now.shape.join(" × ")}`);
+        return;
+      }
       heatmap.show(now);
       const layout = heatmap.fit(width, tallest, dpr, colours.size);
       const marked = pointer.marked();
