@@ -87,10 +87,22 @@ class Drawing(Amounting):
 
     def go_on_drawing(self) -> None:
         """Work out the picture, if it is not there yet and somebody sees the panel."""
-        if self._to_draw is None or self._hidden or self._closed:
-            return
-        self.drawing = True
-        self._artist.start(self._to_draw(), self._take_drawn, self._say_undrawn)
+        if not self._hidden:
+            self._work_out()
+
+    def _work_out(self) -> None:
+        if self._to_draw is not None and not self._closed:
+            self.drawing = True
+            self._artist.start(self._to_draw(), self._take_drawn, self._say_undrawn)
+
+    def _work_out_unseen(self) -> None:
+        """Work out the picture and wait for it."""
+        self._work_out()
+        try:
+            self._artist.wait()
+        finally:  # when it is interrupted
+            if self._hidden:
+                self.stop_drawing()
 
     # The panel's life
 

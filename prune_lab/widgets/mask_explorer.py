@@ -124,6 +124,11 @@ class MaskExplorer(Preview, AccuracyCurve):
             else f"Applied to {len(names)} parameters of the model."
         )
 
+    def measure(self) -> None:
+        """Work out what is missing, picture and curve, and wait: where no front end shows it."""
+        super().measure()
+        self._work_out_unseen()
+
     def _looked(self) -> None:
         self._measure()
 

@@ -232,6 +232,13 @@ def test_nothing_is_worked_out_for_nobody():
     assert explorer.kept
 
 
+def test_in_a_script_one_waits_for_it():
+    explorer = MaskExplorer(layer_of(values_of("normal", 24, 20)))
+    explorer.measure()
+    assert (explorer.drawn, explorer.drawing, explorer._artist.running) == (1.0, False, False)
+    assert explorer.kept
+
+
 def stop_after(explorer, steps):
     """Have the panel's work stop itself, as by its button, when so much of it is done."""
     seen = []
