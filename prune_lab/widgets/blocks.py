@@ -116,9 +116,12 @@ def tally(values: Tensor, steps: Steps, limit: float) -> Iterator[np.ndarray]:
     kinds = len(steps.counts) + 1
     entries = steps.entries.reshape(-1).numpy()
     for at, piece in pieces(values):
-        numbers = piece.float().cpu().numpy().astype(np.float64)
-        # In this order, as in histogram.js: both must come to the same bin.
-        places = np.floor((numbers / limit + 1) * 0.5 * BINS)
+        places = piece.float().cpu().numpy().astype(np.float64)
+        places /= limit  # in this order, as in histogram.js: both must come to the same bin
+        places += 1
+        places *= 0.5
+        places *= BINS
+        np.floor(places, out=places)
         inside = (places >= 0) & (places <= BINS)
         bins = np.where(inside, np.minimum(places, BINS - 1), BINS).astype(np.int64)
         found = bins * kinds + entries[at : at + len(bins)]

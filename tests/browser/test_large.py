@@ -25,24 +25,24 @@ def large(page, jupyter_lab):
 
 
 def test_a_large_layer_is_shown_by_blocks_and_steps(large):
-    panel = large.panel
+    panel, note = large.panel, large.panel.locator(".prune-lab-note")
     expect(large.heatmap).to_be_visible()  # it has been worked out beside the kernel
     expect(panel.get_by_text("in steps of 0.1 %", exact=True)).to_be_visible()
-    expect(panel.locator(".prune-lab-note")).to_contain_text("each cell is a block of 5 × 5")
+    expect(note).to_contain_text("each cell is a block of 5 × 5")
     assert large.counts() == (770_000, 330_000)
 
     large.slider.press("ArrowRight")
     large.settle()
     assert large.counts() == (768_900, 331_100)
     assert large.amount() == "0.301"
-    panel.get_by_text("count", exact=True).click()
+    panel.get_by_role("radio", name="count").check()
     large.slider.press("ArrowRight")
     large.settle()
     assert large.counts() == (767_800, 332_200)
     assert large.amount() == "332200"
 
-    large.heatmap.hover(position={"x": 3, "y": 3})
-    kept = large.ask("int((widget._ranking.masks(330000)['weight'][:5, :5]).sum())")
+    drawn_at_30 = "int(widget._ranking.masks(330_000)['weight'][:5, :5].sum())"
+    kept = large.ask(drawn_at_30)
     large.heatmap.hover(position={"x": 1, "y": 1})
     expect(large.entry).to_have_text(f"block from weight[0, 0] · {kept} of 25 kept at 30 %")
 
@@ -50,12 +50,8 @@ def test_a_large_layer_is_shown_by_blocks_and_steps(large):
     expect(panel.get_by_role("button", name="Undo")).to_be_enabled()
     assert large.ask("int((layer.weight_mask == 0).sum())") == 332_200
 
-
-def test_an_amount_between_two_steps_is_counted_and_drawn_as_the_step_before(large):
-    expect(large.heatmap).to_be_visible()
-    large.start("widget.amount = 123_456")
+    # An amount between two steps is counted, and drawn as the step before.
+    large.ask("widget.amount", before="widget.amount = 123_456")
     until(large.counts, (976_544, 123_456))
-    expect(large.panel.locator(".prune-lab-note")).to_contain_text(
-        "Drawn as it is at 11.2 %, the step before."
-    )
+    expect(note).to_contain_text("Drawn as it is at 11.2 %, the step before.")
     assert large.amount() == "123456"

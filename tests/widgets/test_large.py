@@ -137,6 +137,26 @@ def test_every_shape_has_its_blocks(shape):
             assert strongest[top, left] == block[block.abs().argmax()]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_histogram_has_the_bins_that_the_browser_has(kind):
+    layer = layer_of(values_of(kind, 24, 20))
+    explorer = drawn(MaskExplorer(layer))
+    values = layer.weight.detach().float()
+    limit = explorer.grid["limit"]
+    assert limit == (float(values[values.isfinite()].abs().max()) or 1.0)
+
+    def bin_of(value):  # as in histogram.js
+        place = (value / limit + 1) * 0.5 * 41
+        return min(math.floor(place), 40) if 0 <= place < 42 else 41
+
+    bins = torch.tensor([bin_of(value) for value in values.flatten().tolist()])
+    tally = np.frombuffer(explorer.tally, "<u4").reshape(-1, 42)
+    assert tally[-1].tolist() == bins.bincount(minlength=42).tolist()
+    for row, count in zip(tally, explorer.steps, strict=False):
+        gone = engines_mask(layer, "l1_unstructured", count).flatten() == 0
+        assert row.tolist() == bins[gone].bincount(minlength=42).tolist()
+
+
 # Several together
 
 

@@ -182,7 +182,7 @@ export function picture(host, read, redraw) {
       const above = BESIDE * (colours.size / 14);
       const tallest = Math.max(LOWEST, Math.min(TALLEST * Math.max(1, colours.size / 14), innerHeight - above));
       progress.draw({
-        done: model.get("drawn") ?? 1,
+        done: model.get("drawn"),
         measuring: model.get("drawing"),
         said: "Working out the picture …",
       });

@@ -68,7 +68,7 @@ function tensorOf(model) {
   const [ordered, entries, blocks] = [remembered(laidOver), remembered(eachEntry), remembered(byBlock)];
   return (mask) => {
     const grid = model.get("grid");
-    if (!grid?.counts) {
+    if (!grid.counts) {
       return entries(model.get("shape"), values(model.get("values")), ordered(order(model.get("order")), mask));
     }
     const colours = strongest(model.get("strongest"));
@@ -97,11 +97,11 @@ export function previewOf({ model, dialogue }) {
     const units = mask ? 1 : model.get("units");
     const amount = dialogue.get("amount");
     const count = movable ? countFor(amount, units) : units;
-    const steps = mask ? [] : (model.get("steps") ?? []);
+    const steps = mask ? [] : model.get("steps");
     const drawn = steps.length ? steps[stepAt(steps, count)] : count;
     const tally = tensor.tally(drawn);
-    const there = (model.get("drawn") ?? 1) === 1;
-    const [told, gone] = model.get("gone") ?? [];
+    const there = model.get("drawn") === 1;
+    const [told, gone] = model.get("gone");
     const largest = () => {
       if (!steps.length) return tensor.size(tally.last);
       const size = sizes(model.get("sizes"))[stepAt(steps, drawn)];
