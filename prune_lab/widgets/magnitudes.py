@@ -89,9 +89,9 @@ class Magnitudes(Ranking):
         del sorted_pieces, together, piece
         yield done / work
         gone = {}
-        for one, before in self._before.items():
+        for one, mask in self._before.items():
             here = cuts.gone[[owner == one for owner in of]].sum(0)
-            first = 0 if before is None else int((before == 0).sum())
+            first = 0 if mask is None else int((mask == 0).sum())
             gone[one] = [first, *(first + here).tolist()]
         entries = torch.empty(self._scores[name].shape, dtype=torch.int16)
         told = _Teller(cuts, counts, cuts.equal[: of.index(name)].sum(0))

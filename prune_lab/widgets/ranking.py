@@ -21,7 +21,7 @@ from prune_lab.prune.amounts import count
 
 EVERY = 1 << 20  # entries
 STEPS = 1000
-PIECE = 1 << 19  # entries that are worked on at once: between two pieces work can be stopped
+PIECE = 1 << 20  # entries that are worked on at once: between two pieces work can be stopped
 
 
 class Steps(NamedTuple):
