@@ -43,12 +43,8 @@ def test_a_large_layer_is_shown_by_blocks_and_steps(large):
 
     kept = large.ask("int(widget._ranking.masks(330_000)['weight'][20:25, 20:25].sum())")
 
-    def pointed_at():
-        large.heatmap.hover(position={"x": 9, "y": 9})
-        large.settle()
-        return large.entry.inner_text()
-
-    until(pointed_at, f"block from weight[20, 20] · {kept} of 25 kept at 30 %")
+    large.heatmap.hover(position={"x": 9, "y": 9})
+    expect(large.entry).to_have_text(f"block from weight[20, 20] · {kept} of 25 kept at 30 %")
 
     large.press("Apply")
     expect(panel.get_by_role("button", name="Undo")).to_be_enabled()

@@ -120,6 +120,7 @@ function blockWords({ tensor, count, drawn, units }, layout) {
       `Too many entries to draw one by one: each cell is a block of ${grouped(rows)} × ${grouped(cols)}, ` +
         `coloured by its ${colour}, fainter where more is pruned.`,
     );
+    if (!tensor.order) words.push("By hand they are pruned in Python: explorer.mask = mask.");
   }
   if (drawn !== count) words.push(`Drawn as it is at ${shareOf(drawn, units)}, the step before.`);
   return words.join(" ");
@@ -131,8 +132,7 @@ function blockWords({ tensor, count, drawn, units }, layout) {
  * @param {Layout} layout
  */
 function pointingWords({ tensor }, layout) {
-  if (!tensor.order)
-    return "Point at a block. Entries of so large a layer are pruned by hand in Python: explorer.mask = …";
+  if (!tensor.order) return "Point at a block."; // one line, as what is said then: the page must not move
   return byBlocks(layout)
     ? "Point at a block; click to prune or restore it."
     : "Point at an entry; click to prune or restore it.";
