@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import traitlets
@@ -12,12 +12,12 @@ from prune_lab.inspection import hash_of
 from prune_lab.prune.amounts import count
 from prune_lab.widgets.measuring import Measuring, Question
 from prune_lab.widgets.parameters import Parameters, State
-from prune_lab.widgets.technique import Ranking
+from prune_lab.widgets.ranking import Ranking
 from prune_lab.widgets.trial import Trial, images_and_labels
 
 POINTS = 20  # steps of the amount at which the accuracy is measured
 
-Basis = tuple[State, State]
+Basis = tuple[State, Hashable]
 
 
 class AccuracyCurve(Measuring):
@@ -102,20 +102,17 @@ class AccuracyCurve(Measuring):
             other = (
                 entry
                 for entry in state
-                if entry[0].removesuffix("_orig").removesuffix("_mask") not in ranking.orders
+                if entry[0].removesuffix("_orig").removesuffix("_mask") not in ranking.names
             )
-            ranked = (
-                (name, hash_of(order.cpu()), hash_of(self._parameters[name].values.cpu()))
-                for name, order in ranking.orders.items()
-            )
-            self._of = ranking, state, (tuple(other), tuple(ranked))
+            values = tuple(hash_of(self._parameters[name].values.cpu()) for name in ranking.names)
+            self._of = ranking, state, (tuple(other), (ranking.key(), values))
         return self._of[2]
 
     def _values(self) -> dict[str, Tensor]:
         """Copies of the ranked parameters: a cell may change them while they are measured."""
         basis = self._basis()
         if self._copied is None or self._copied[0] != basis:
-            values = {name: self._parameters[name].values.clone() for name in self._ranking.orders}
+            values = {name: self._parameters[name].values.clone() for name in self._ranking.names}
             self._copied = basis, values
         return self._copied[1]
 

@@ -7,7 +7,7 @@ from typing import Any
 import traitlets
 
 from prune_lab.widgets.choosing import Choosing
-from prune_lab.widgets.technique import Ranking
+from prune_lab.widgets.ranking import Positions, Ranking
 
 
 class Amount(traitlets.TraitType[Any, Any]):
@@ -38,7 +38,7 @@ class Amounting(Choosing):
     ways = traitlets.List(traitlets.Unicode(), help="how the amount can be given").tag(sync=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._ranking = Ranking({}, 0)
+        self._ranking: Ranking = Positions({}, 0)
         self._amount_of = 0  # how many units there are of which `amount` is a count
         super().__init__(*args, **kwargs)
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from prune_lab.prune.amounts import count
 from prune_lab.training import one_thread
 from prune_lab.widgets.parameters import Parameters
-from prune_lab.widgets.technique import Ranking, Settings, Technique
+from prune_lab.widgets.ranking import Ranking
+from prune_lab.widgets.technique import Settings, Technique
 from prune_lab.widgets.trial import Trial
 
 PORTION = 500  # images looked through at once

@@ -22,13 +22,13 @@ class Applied:
 
     Attributes:
         before: the mask without it, None if there was none.
-        after: the mask that it left.
-        again: prunes that parameter in the same way once more.
+        after: the mask that it left, as bools if it is of ones and zeros.
+        again: prunes that parameter in the same way once more; None: setting the mask does.
     """
 
     before: Tensor | None
     after: Tensor
-    again: Call
+    again: Call | None
 
 
 class Applies:
@@ -90,6 +90,7 @@ class Applies:
                 done.extend(calls)
             else:
                 for name, call in calls.items():
+                    assert call is not None
                     call()
                     done.append(name)
             prune.prune_twins(self._model)  # a tied parameter is shown once: prune all of it
@@ -103,7 +104,7 @@ class Applies:
         for name, call in calls.items():
             after = places[name].mask
             assert after is not None
-            self._now[name] = Applied(before[name], after.clone(), call)
+            self._now[name] = Applied(before[name], _copied(after), call)
 
     def undo(self) -> str:
         """Take the last Apply back, and say in a sentence what came of it."""
@@ -147,17 +148,25 @@ class Applies:
         """Prune as before; where the weights have changed since, by the mask of then."""
         places = places_of(self._model)
         for name, applied in taken.items():
-            applied.again()
             place = places[name]
-            if place.mask is None or not torch.equal(place.mask, applied.after.to(place.mask)):
+            if applied.again is not None:
+                applied.again()
+                if _same(place.mask, applied.after):
+                    continue
                 prune.undo(*place)
-                prune.custom_from_mask(*place, applied.after)
+            prune.custom_from_mask(*place, applied.after != 0)
         prune.prune_twins(self._model)
 
     def _is_ours(self, name: str, place: Place) -> bool:
         """Whether the parameter is as our own Apply left it; code elsewhere may have pruned it."""
         applied = self._now.get(name)
         return applied is not None and _same(place.mask, applied.after)
+
+
+def _copied(mask: Tensor) -> Tensor:
+    """A copy that takes a quarter of the memory, unless there is more in it than ones and zeros."""
+    small = mask != 0
+    return small if torch.equal(small.to(mask), mask) else mask.clone()
 
 
 def _same(mask: Tensor | None, other: Tensor | None) -> bool:

@@ -13,7 +13,8 @@ from prune_lab.prune.amounts import count
 from prune_lab.widgets.applies import Applying
 from prune_lab.widgets.choosing import Choosing
 from prune_lab.widgets.naming import literal
-from prune_lab.widgets.technique import Call, Calls, Ranking, Technique
+from prune_lab.widgets.ranking import Ranking
+from prune_lab.widgets.technique import Call, Calls, Technique
 
 
 class Weight(NamedTuple):

@@ -14,6 +14,9 @@ from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.parameters import Parameters
 from prune_lab.widgets.preview import Preview
+from prune_lab.widgets.ranking import are_many
+
+CORNER = 64  # entries along each dimension: what the figure of a large parameter shows
 
 
 class MaskExplorer(Preview, AccuracyCurve):
@@ -65,7 +68,7 @@ class MaskExplorer(Preview, AccuracyCurve):
 
     _esm = script("mask_explorer.js")
     _controls = ("name", "technique", "amount", "seed", "dim", "n", "m", "view")
-    _buttons = ("apply", "undo", "reset", "stop", "go_on")
+    _buttons = ("apply", "undo", "reset", "stop", "go_on", "stop_drawing", "go_on_drawing")
 
     view = traitlets.Enum(["masked", "weights", "mask"], "masked", help="what the cells show")
 
@@ -107,7 +110,7 @@ class MaskExplorer(Preview, AccuracyCurve):
         # Code elsewhere may have pruned meanwhile, and left less than the count that was chosen.
         if self.ways:
             prune._validate_pruning_amount(amount, self.units)
-        names = list(self._ranking.orders)
+        names = self._ranking.names
         self._applies.apply(
             self._chosen.calls(
                 self._parameters, names, self._settings(), self.amount, self._ranking
@@ -120,6 +123,11 @@ class MaskExplorer(Preview, AccuracyCurve):
             if len(names) == 1
             else f"Applied to {len(names)} parameters of the model."
         )
+
+    def measure(self) -> None:
+        """Work out what is missing, picture and curve, and wait: where no front end shows it."""
+        super().measure()
+        self._work_out_unseen()
 
     def _looked(self) -> None:
         self._measure()
@@ -139,10 +147,11 @@ class MaskExplorer(Preview, AccuracyCurve):
     # How it shows itself without a browser
 
     def __repr__(self) -> str:
-        mask = self.mask
+        total = self._parameters[self.name].values.numel()
+        kept = total - self._ranking.gone(self.name, self._count())
         return (
             f"MaskExplorer(layer={self.layer!r}, technique={self.technique!r}, "
-            f"amount={self.amount!r}, kept={int(mask.sum())}/{mask.numel()})"
+            f"amount={self.amount!r}, kept={kept}/{total})"
         )
 
     def _figure(self) -> Figure:
@@ -150,7 +159,12 @@ class MaskExplorer(Preview, AccuracyCurve):
         kind = type(place.module)  # whose dimensions have names
         preview = kind.__new__(kind)
         nn.Module.__init__(preview)
-        values = place.values.float().cpu()
-        preview.register_parameter(place.name, nn.Parameter(values))
-        prune.custom_from_mask(preview, place.name, self.mask.float().cpu())
-        return plots.plot_mask(preview, place.name)
+        values, mask, name = place.values, self._ranking.masks(self._count())[self.name], place.name
+        if are_many(values.numel()):  # a part is all that can be seen
+            part = tuple(slice(0, min(CORNER, size)) for size in values.shape)
+            values, mask = values[part], mask[part]
+            name += f"[{', '.join(f':{each.stop}' for each in part)}]"
+        values = values.float().cpu()
+        preview.register_parameter(name, nn.Parameter(values))
+        prune.custom_from_mask(preview, name, mask.float().cpu())
+        return plots.plot_mask(preview, name)

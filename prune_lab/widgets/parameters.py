@@ -125,6 +125,11 @@ class Parameters:
         """Tell whether the model is another than at the last look."""
         return state_of(self.model) != self.seen
 
+    def kept(self, names: Iterable[str]) -> bool:
+        """Tell whether these parameters have the values that they had at the last look."""
+        seen = {entry[0].removesuffix("_orig"): entry[1:] for entry in self.seen}
+        return all(seen.get(name) == _seen(self[name].parameter) for name in names)
+
     def __getitem__(self, name: str) -> Place:
         place = self.places.get(name)
         if place is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,18 @@ import traitlets
 from torch import Tensor
 
 from prune_lab import plots
-from prune_lab.prune.amounts import count
-from prune_lab.widgets.amount import Amounting
 from prune_lab.widgets.applies import Applying
-from prune_lab.widgets.technique import STEPS, Ranking, Settings, Technique
+from prune_lab.widgets.drawing import Drawing
+from prune_lab.widgets.technique import Settings, Technique
 from prune_lab.widgets.techniques import ByHand, group_sizes
 
 NORMS = (1, 2, float("inf"))
 
 
-class Preview(Amounting, Applying):
+class Preview(Drawing, Applying):
     """The part of a panel that shows one parameter, and what would be pruned of it.
 
-    The browser holds the values and the position at which each entry goes. A mask may be painted
-    over that.
+    A mask may be painted over the picture.
     """
 
     name = traitlets.Unicode(help="of the parameter on show")
@@ -40,13 +39,6 @@ class Preview(Amounting, Applying):
     parameters = traitlets.List(
         traitlets.Dict(), help="name, shape, total and gone of each; for a global technique steps"
     ).tag(sync=True)
-    values = traitlets.Bytes(help="float32, the parameter's values before the preview").tag(
-        sync=True
-    )
-    order = traitlets.Bytes(
-        help="int32, when each entry goes: 0 first, -1 gone before; pruned means order < count"
-    ).tag(sync=True)
-    shape = traitlets.List(traitlets.Int(min=0), help="of the parameter").tag(sync=True)
     groups = traitlets.List(traitlets.Int(), help="sizes that N:M could take").tag(sync=True)
     title = traitlets.Unicode(help="layer and parameter, such as 'conv1.weight'").tag(sync=True)
     call = traitlets.Tuple(
@@ -67,7 +59,6 @@ class Preview(Amounting, Applying):
     ).tag(sync=True)
 
     _painted: Tensor | None = None  # the reader's mask of the parameter on show
-    _steps: Mapping[str, list[int]] = {}  # where several are ranked: how many of each go, by step
 
     @property
     def layer(self) -> str:
@@ -97,7 +88,7 @@ class Preview(Amounting, Applying):
     @property
     def code(self) -> str:
         """The call that makes this mask, as the panel shows it."""
-        names = list(self._ranking.orders)
+        names = self._ranking.names
         line = self._chosen.line(
             self._parameters, names, self._settings(), self.amount, self._ranking
         )
@@ -122,14 +113,11 @@ class Preview(Amounting, Applying):
             self._applies.base_masks(names),
             settings,
         )
-        values, order = place.values, ranking.orders[self.name]
+        values = place.values
         with self.hold_sync():
-            self.shape = list(values.shape)
-            self.values = values.to("cpu", torch.float32).contiguous().numpy().tobytes()
-            self.order = order.to("cpu", torch.int32).contiguous().numpy().tobytes()
             with self._together():
                 self._take_ranking(ranking, anew)
-            self._steps = _pruned_at_steps(ranking) if len(names) > 1 else {}
+            self._draw(self.name, values, ranking, partial(self._parameters.kept, names))
             self.groups = group_sizes(values)
             self.techniques = self._menu()
             self.parameters = self._rows()
@@ -142,6 +130,9 @@ class Preview(Amounting, Applying):
 
     def _looked(self) -> None:
         """React to another picture."""
+
+    def _finished_drawing(self) -> None:
+        self.parameters = self._rows()
 
     def _take_own_work(self) -> None:
         """Our own Apply changes the model, but not what is ranked."""
@@ -175,8 +166,8 @@ class Preview(Amounting, Applying):
                 "total": place.values.numel(),
                 "gone": 0 if place.mask is None else int((place.mask == 0).sum()),
             }
-            if name in self._steps:
-                row["steps"] = self._steps[name]
+            if name in self._gone_at:
+                row["steps"] = self._gone_at[name]
             rows.append(row)
         return rows
 
@@ -278,13 +269,3 @@ class Preview(Amounting, Applying):
             if proposal.value < 1:
                 raise ValueError(f"m={proposal.value} should be a positive number")
             return int(proposal.value)
-
-
-def _pruned_at_steps(ranking: Ranking) -> dict[str, list[int]]:
-    """How many entries of each parameter are pruned at each step of the amount."""
-    counts = torch.tensor([count(step / STEPS, ranking.units) for step in range(STEPS + 1)])
-    pruned = {}
-    for name, order in ranking.orders.items():
-        first = torch.bucketize(order.flatten().cpu(), counts, right=True)  # step that prunes it
-        pruned[name] = first.bincount(minlength=STEPS + 2).cumsum(0)[: STEPS + 1].tolist()
-    return pruned

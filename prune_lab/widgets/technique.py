@@ -1,6 +1,6 @@
 """What a technique is to the panels: what it offers, how it ranks, the call and its code.
 
-A panel ranks once, and has the mask for every amount: ``order >= count``.
+A panel ranks once, and has the mask for every amount: see ``ranking.py``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -16,8 +15,10 @@ from torch import Tensor
 
 from prune_lab import prune
 from prune_lab.prune.amounts import count
+from prune_lab.widgets.magnitudes import Magnitudes
 from prune_lab.widgets.naming import literal
 from prune_lab.widgets.parameters import Parameters, Place
+from prune_lab.widgets.ranking import Positions, Ranking, are_many
 
 STEPS = 100  # of the amount, where a technique that does not rank is asked for its masks
 
@@ -40,23 +41,6 @@ class Settings:
     painted: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """When each entry goes, for every parameter that the technique looks at.
-
-    Attributes:
-        orders: by parameter name, int64 of the parameter's shape: 0 goes first, -1 is gone.
-        units: how many steps there are, so that at ``count == units`` all that can go is gone.
-    """
-
-    orders: dict[str, Tensor]
-    units: int
-
-    def masks(self, count: int) -> dict[str, Tensor]:
-        """Return the masks with the first ``count`` units gone: bool, True where kept."""
-        return {name: order >= count for name, order in self.orders.items()}
-
-
 class Code(NamedTuple):
     """A call as code: what stands before the amount, and what after it."""
 
@@ -68,11 +52,12 @@ class Calls(NamedTuple):
     """The engine's calls for some parameters.
 
     Attributes:
-        each: by parameter name, what prunes that one alone.
+        each: by parameter name, what prunes that one alone; None: setting the mask that is its
+            share of the call for all.
         together: one call that prunes them all, in place of the single ones; None: there is none.
     """
 
-    each: dict[str, Call]
+    each: Mapping[str, Call | None]
     together: Call | None = None
 
 
@@ -184,7 +169,8 @@ class Technique:
     ) -> Ranking:
         """Rank the entries of one parameter, or of several together if the technique is global.
 
-        The caller's random state is left alone.
+        The caller's random state is left alone. So are the values, but a ranking of many entries
+        reads them again when it is asked: it holds as long as they stay as they are.
 
         Args:
             values: by parameter name, unpruned; more than one only for a global technique.
@@ -215,10 +201,11 @@ class Technique:
         settings: Settings,
     ) -> Ranking:
         ((name, score),) = scores.items()
-        order = prune.pruning_order(
-            self.method(**settings.options), score, default_mask=masks.get(name)
-        )
-        return Ranking({name: order}, int(order.max()) + 1 if order.numel() else 0)
+        method, before = self.method(**settings.options), masks.get(name)
+        if are_many(score.numel()) and score.is_floating_point() and _by_magnitude(method):
+            return Magnitudes({name: _importance(method, score, before)}, masks)
+        order = prune.pruning_order(method, score, default_mask=before)
+        return Positions({name: order}, int(order.max()) + 1 if order.numel() else 0)
 
     def runs(
         self, values: Tensor, mask: Tensor | None, settings: Settings
@@ -230,10 +217,7 @@ class Technique:
             mask: what is pruned already; None: nothing.
             settings: what else was chosen.
         """
-        ranking = self.rank({"": values}, {"": mask}, settings)
-        order = ranking.orders[""]
-        sizes = torch.bincount(order[order >= 0].flatten(), minlength=ranking.units).tolist()
-        return [(len(list(run)), size) for size, run in groupby(sizes)]
+        return self.rank({"": values}, {"": mask}, settings).runs()
 
     @contextmanager
     def drawing(self, seed: int, *tensors: Tensor) -> Iterator[None]:
@@ -304,3 +288,18 @@ class Technique:
 
     def _code(self, module: str, name: str, settings: Settings) -> tuple[str, str]:
         raise NotImplementedError
+
+
+def _by_magnitude(method: Any) -> bool:
+    """Tell whether single entries go, those of the smallest importance first."""
+    return getattr(type(method), "order", None) is prune.L1Unstructured.order
+
+
+def _importance(method: Any, score: Tensor, before: Tensor | None) -> Tensor:
+    """The importance of each entry; one that is gone has none, and draws no random number."""
+    if before is None:
+        return method.importance(score)
+    left = before == 1
+    result = torch.zeros_like(score)
+    result[left] = method.importance(score[left]).to(score.dtype)
+    return result

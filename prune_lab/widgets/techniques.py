@@ -6,9 +6,9 @@ it.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -17,9 +17,11 @@ from torch.nn.utils import prune as torch_prune
 
 from prune_lab import prune
 from prune_lab.prune.amounts import count
+from prune_lab.widgets.magnitudes import Magnitudes
 from prune_lab.widgets.naming import literal
 from prune_lab.widgets.parameters import Parameters, Place
-from prune_lab.widgets.technique import STEPS, Call, Calls, Code, Ranking, Settings, Technique
+from prune_lab.widgets.ranking import Grouped, Positions, Ranking, are_many
+from prune_lab.widgets.technique import STEPS, Calls, Code, Settings, Technique
 
 LISTED = 500  # entries; a mask by hand that prunes more is not written out in the code
 
@@ -142,6 +144,19 @@ class NM(ByFunction):
         """Rank within each group."""
         return prune.NM(options["m"], options["m"])
 
+    def _rank(
+        self,
+        scores: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor | None],
+        settings: Settings,
+    ) -> Ranking:
+        ((name, score),) = scores.items()
+        if not are_many(score.numel()):
+            return super()._rank(scores, masks, settings)
+        method = self.method(**settings.options)
+        order = functools.partial(prune.pruning_order, method)
+        return Grouped(name, score, masks.get(name), order, method.units(score))
+
     def fitted(self, amount: int | float, units: int, before: int, anew: bool) -> int | float:
         """Begin with the pattern that N:M is known for, 2:4."""
         if anew or not isinstance(amount, int):
@@ -180,6 +195,10 @@ class GlobalUnstructured(Technique):
         masks: Mapping[str, Tensor | None],
         settings: Settings,
     ) -> Ranking:
+        if are_many(sum(score.numel() for score in scores.values())):
+            # In one dtype that holds all their values, as the engine ranks them.
+            common = functools.reduce(torch.promote_types, (s.dtype for s in scores.values()))
+            return Magnitudes({name: score.to(common) for name, score in scores.items()}, masks)
         present = [
             torch.ones_like(score) if (mask := masks.get(name)) is None else mask
             for name, score in scores.items()
@@ -194,7 +213,7 @@ class GlobalUnstructured(Technique):
             name: part.view(score.shape)
             for (name, score), part in zip(scores.items(), parts, strict=True)
         }
-        return Ranking(orders, int(order.max()) + 1)
+        return Positions(orders, int(order.max()) + 1)
 
     def calls(
         self,
@@ -206,13 +225,9 @@ class GlobalUnstructured(Technique):
     ) -> Calls:
         """Return one call for all; for one of them alone its share of the mask is set."""
         places = [parameters[name] for name in names]
-        masks = ranking.masks(self.count(amount, ranking.units))
-        each: dict[str, Call] = {
-            name: partial(prune.custom_from_mask, *parameters[name], mask)
-            for name, mask in masks.items()
-        }
         return Calls(
-            each, lambda: prune.global_unstructured(places, prune.L1Unstructured, amount=amount)
+            dict.fromkeys(names),
+            lambda: prune.global_unstructured(places, prune.L1Unstructured, amount=amount),
         )
 
     def code(self, parameters: Parameters, names: Sequence[str], settings: Settings) -> Code:
@@ -237,11 +252,11 @@ class ByHand(Technique):
         settings: Settings,
     ) -> Ranking:
         ((name, score),) = scores.items()
-        order = torch.ones(score.shape, dtype=torch.int64, device=score.device)
+        order = torch.ones(score.shape, dtype=torch.int8, device=score.device)
         if settings.painted is not None and settings.painted.shape == score.shape:
             order = settings.painted.to(order)
         before = masks.get(name)
-        return Ranking({name: order if before is None else order.masked_fill(before == 0, -1)}, 1)
+        return Positions({name: order if before is None else order.masked_fill(before == 0, -1)}, 1)
 
     def calls(
         self,
@@ -281,7 +296,10 @@ class ByHand(Technique):
     ) -> str:
         """List the pruned entries, unless there are too many."""
         (name,) = names
-        pruned = (ranking.orders[name] == 0).flatten().nonzero().flatten().tolist()
+        if ranking.by_steps:  # as the browser, which does not know single entries of so many
+            return self.code_without_list(parameters, name)
+        gone = ~ranking.masks(1)[name] & ranking.masks(0)[name]
+        pruned = gone.flatten().nonzero().flatten().tolist()
         if len(pruned) > LISTED:
             return self.code_without_list(parameters, name)
         before, after = self.code(parameters, names, settings)
@@ -345,7 +363,7 @@ class Own(Technique):
             return super()._rank(scores, masks, settings)
         ((name, score),) = scores.items()
         steps = STEPS if self.ways else 1
-        return Ranking({name: self._asked(score, masks.get(name), steps, settings.seed)}, steps)
+        return Positions({name: self._asked(score, masks.get(name), steps, settings.seed)}, steps)
 
     def method(self, **options: Any) -> Any:
         """Make the reader's method."""

@@ -18,6 +18,8 @@ The drag has a browser with that beat. It moves the mouse for two seconds, sixty
 each time to another value of the slider. A move counts when the page gets it (`input` events);
 what is drawn counts when another state is there at the end of a frame.
 
+Large models have a section of their own, see ``large.py``.
+
 Results go to ``results/``: widgets.json, and from it a table, widgets.md.
 """
 
@@ -31,13 +33,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page, sync_playwright
 
+from tests.benchmarks import large
 from tests.browser import chromium
 from tests.browser.jupyter_lab import JupyterLab, running
 from tests.browser.notebook import SECONDS, Notebook, write
@@ -79,6 +82,8 @@ def show(amount=0.0):
 EXPLORER = "MaskExplorer(model, amount=0.0)"
 BIG = "Linear(1000, 1000)"
 LARGE = f"MaskExplorer(nn.{BIG}, amount=0.0)"
+
+CELLS = (IMPORTS, INTERACT, EXPLORER, LARGE)
 
 # In a fresh process: the first opening, with all that Python and matplotlib do but once.
 FIRST = f"""{IMPORTS}
@@ -203,18 +208,18 @@ class Lab:
         pixels = "panel => [...panel.querySelectorAll('canvas')].map((c) => c.toDataURL()).join()"
         return panel.evaluate(pixels), panel.locator("code").inner_text()
 
-    def opening(self) -> float:
+    def opening(self, code: str = EXPLORER, shown: str = CODE) -> float:
         """Milliseconds from the key that runs a cell to the painted panel in its output."""
         self.page.evaluate("() => document.activeElement.blur()")  # a slider would keep its keys
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").last
         cell.locator(".jp-InputPrompt").click()
         for key in ("Escape", "b", "Enter"):
             self.page.keyboard.press(key)
-        self.page.keyboard.insert_text(EXPLORER)
+        self.page.keyboard.insert_text(code)
         # To the top: JupyterLab draws no output that is out of sight.
         cell.evaluate("cell => cell.scrollIntoView()")
         self.page.keyboard.down("Control")
-        cell.evaluate(f"panel => clock.watch('keydown', {CODE})")
+        cell.evaluate(f"panel => clock.watch('keydown', {shown})")
         self.page.keyboard.press("Enter")
         self.page.keyboard.up("Control")
         self.page.wait_for_function("() => clock.times.length > 0")
@@ -229,8 +234,8 @@ def first_opening() -> float:
 
 
 @contextmanager
-def open_lab(jupyter: JupyterLab, *arguments: str) -> Iterator[Lab]:
-    """The notebook in a browser of its own, started with these arguments too."""
+def open_lab(jupyter: JupyterLab, *arguments: str, cells: Sequence[str] = CELLS) -> Iterator[Lab]:
+    """A notebook in a browser of its own, started with these arguments too."""
     path = chromium.find()
     if path is None:
         sys.exit(chromium.HOW_TO_GET_ONE)
@@ -240,7 +245,7 @@ def open_lab(jupyter: JupyterLab, *arguments: str) -> Iterator[Lab]:
         )
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(60 * SECONDS)
-        name = write(jupyter.folder, "widgets.ipynb", IMPORTS, INTERACT, EXPLORER, LARGE)
+        name = write(jupyter.folder, "widgets.ipynb", *cells)
         yield Lab(page, jupyter.address(name))
         browser.close()
 
@@ -262,6 +267,19 @@ def measure() -> dict[str, Any]:
         with open_lab(jupyter) as lab:
             found["drags"] = [lab.drag(lab.explorer) for _ in range(DRAGS)]
             found["drags_linear"] = [lab.drag(lab.large) for _ in range(DRAGS)]
+        found["large"] = {name: large_model(jupyter, name) for name in large.MODELS}
+    return found
+
+
+def large_model(jupyter: JupyterLab, name: str) -> dict[str, Any]:
+    """What a panel on a large model takes, in the kernel and in the browser."""
+    found: dict[str, Any] = {"kernel": large.in_the_kernel(name)}
+    with open_lab(jupyter, *WITHOUT_BEAT, cells=large.CELLS) as lab:
+        before = large.held(lab.page)
+        begin = lab.opening(f"MaskExplorer({large.MODELS[name].code}, amount=0.0)", large.PICTURE)
+        panel = lab.page.locator(".prune-lab").nth(1)
+        found |= {"opening": begin, "steps": lab.steps(panel, CODE)}
+        found["browser_bytes"] = large.held(lab.page) - before
     return found
 
 
@@ -301,7 +319,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
     ):
         median = statistics.median(found[key])
         made.append((f"{what}: median", f"{median:.0f} ms", "≤ 300 ms", median <= 300))
-    return made
+    return [*made, *large.rows(found["large"], p95)]
 
 
 def table(found: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { below, indexed, prunedAt } from "../../prune_lab/widgets/static/order.js";
+import { below, indexed, prunedAt, stepAt } from "../../prune_lab/widgets/static/order.js";
 import { between, randomNumbers } from "./random.js";
 
 test("below counts what a plain loop counts", () => {
@@ -11,6 +11,20 @@ test("below counts what a plain loop counts", () => {
     const sorted = Int32Array.from({ length: between(random, 0, 40) }, () => between(random, -1, 30)).sort();
     for (let count = -1; count <= 31; count += 1) {
       assert.equal(below(sorted, count), sorted.filter((position) => position < count).length);
+    }
+  }
+});
+
+test("the last step that is not above a count", () => {
+  const random = randomNumbers(6);
+  for (let round = 0; round < 100; round += 1) {
+    const counts = [0];
+    for (let i = between(random, 0, 12); i > 0; i -= 1) counts.push(counts.at(-1) + between(random, 1, 4));
+    for (let count = 0; count <= counts.at(-1) + 2; count += 1) {
+      assert.equal(
+        stepAt(counts, count),
+        counts.findLastIndex((step) => step <= count),
+      );
     }
   }
 });

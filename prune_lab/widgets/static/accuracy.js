@@ -24,15 +24,16 @@ export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} 
 export const shortPercent = (share) => `${Number((100 * share).toFixed(1))} %`;
 
 /**
- * The part: how far the measuring has come, and the button that stops it or lets it go on.
+ * The part: how far work beside the kernel has come, and the button that stops it or lets it go on.
  * @param {Host} host
  * @param {string} label
+ * @param {[string, string]} presses  Python's buttons for that.
  */
-export function progressBar({ dialogue }, label) {
+export function progressBar({ dialogue }, label, [stop, goOn] = ["stop", "go_on"]) {
   const bar = element("progress", { max: 1, "aria-label": label });
   const words = element("span");
   let measuring = false;
-  const halt = button("Stop", () => dialogue.press(measuring ? "stop" : "go_on"));
+  const halt = button("Stop", () => dialogue.press(measuring ? stop : goOn));
   const box = element("div", { class: "prune-lab-progress" }, bar, words, forPython(halt));
   return {
     box,

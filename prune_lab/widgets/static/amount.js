@@ -2,6 +2,7 @@
 // entry more or less than the engine would prune. And the part with which it is chosen.
 
 import { show, slider, switcher } from "./controls.js";
+import { stepAt } from "./order.js";
 import { element, write } from "./panel.js";
 
 /** @import { Host } from "./dialogue.js" */
@@ -106,19 +107,30 @@ export const AMOUNT_BOX = {
 };
 
 /**
+ * Whether the slider can show some of the counts only.
+ * @param {Pick<Preview, "steps" | "units">} now
+ */
+export const bySteps = ({ steps, units }) => steps.length > 0 && steps.length <= units;
+
+/**
  * How the slider stands, and what it says of itself. While Python has yet to rank anew, a count is
  * one of those among which it was chosen.
  * @param {Preview} now
  */
-export function standOf({ amount, count, units, movable, waiting }) {
+export function standOf({ amount, count, units, movable, waiting, steps }) {
   const [kind, number, of = 0] = amount;
   const old = kind === "count" && waiting;
   const [all, here] = old ? [of, number] : [units, count];
   const share = all ? `${Math.round((100 * here) / all)} %` : "0 %";
   const whole = movable || kind === "count" ? `${grouped(here)} of ${grouped(all)}` : "…";
   const widest = `99.99 %\u2002(${grouped(all)} of ${grouped(all)})`;
-  if (kind === "count") return { max: all, step: 1, value: here, text: `${whole}\u2002(${share})`, widest };
-  return { max: 1, step: 0.01, value: number, text: `${Number((100 * number).toFixed(2))} %\u2002(${whole})`, widest };
+  const few = bySteps({ steps, units }) && !old;
+  if (kind === "count") {
+    const [max, value] = few ? [steps.length - 1, stepAt(steps, here)] : [all, here];
+    return { max, step: 1, value, text: `${whole}\u2002(${share})`, widest };
+  }
+  const step = few ? 1 / (steps.length - 1) : 0.01;
+  return { max: 1, step, value: number, text: `${Number((100 * number).toFixed(2))} %\u2002(${whole})`, widest };
 }
 
 /**
@@ -142,14 +154,17 @@ export function amountControl({ dialogue }, read) {
     "",
     (value) => {
       const [kind, , of] = dialogue.get("amount");
-      dialogue.move({ amount: kind === "fraction" ? [kind, value] : [kind, value, of] });
+      const now = read();
+      const counted = bySteps(now) ? [kind, now.steps[value], now.units] : [kind, value, of];
+      dialogue.move({ amount: kind === "fraction" ? [kind, value] : counted });
     },
     () => dialogue.ask(),
   );
   amount.input.setAttribute("aria-label", "amount");
   const instead = element("span", { class: "prune-lab-soft" });
+  const steps = element("span", { class: "prune-lab-field" });
   return {
-    box: element("div", { class: "prune-lab-amount" }, unit.field, amount.field, instead),
+    box: element("div", { class: "prune-lab-amount" }, unit.field, amount.field, steps, instead),
     /** @param {Preview} now */
     draw(now) {
       const { by_hand: byHand, ways, asks } = now.technique;
@@ -159,10 +174,12 @@ export function amountControl({ dialogue }, read) {
       // With the switch there is a label already.
       if (!byHand) amount.name(ways.length > 1 ? "" : asks.replace("{m}", dialogue.get("m")));
       instead.hidden = ways.length > 0;
+      steps.hidden = !bySteps(now);
+      write(steps, steps.hidden ? "" : `in steps of ${100 / (now.steps.length - 1)} %`);
       write(
         instead,
         byHand
-          ? "By hand: click entries to prune or restore them, or choose a technique to go back to the slider."
+          ? `By hand: ${now.tensor.order ? "click entries to prune or restore them" : "set explorer.mask in Python"}, or choose a technique to go back to the slider.`
           : "This technique takes no amount.",
       );
       if (ways.length) amount.set(standOf(now));

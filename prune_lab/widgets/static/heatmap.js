@@ -2,8 +2,9 @@
 // open, and the hatching beneath shows through, so that a kept near-zero never looks pruned.
 // All lengths are device pixels: cells then have whole-pixel edges on every screen.
 
-import { rgb } from "./panel.js";
+import { remembered, rgb } from "./panel.js";
 
+/** @import { Tensor } from "./entries.js" */
 /** @import { Colours } from "./panel.js" */
 
 /**
@@ -369,7 +370,6 @@ function hatching(context, colours, dpr) {
 
 /**
  * Draws one tensor on one canvas; `show` and `fit` set it up, `draw` is called on each move.
- * `order` says when an entry goes, -1: it is gone already.
  */
 export class Heatmap {
   /** @param {HTMLCanvasElement} canvas */
@@ -383,15 +383,12 @@ export class Heatmap {
     this.hatchedFor = null;
     /** @type {string | CanvasPattern} */
     this.hatch = "";
-    /** @type {Float32Array} */
-    this.values = new Float32Array(0);
-    /** @type {Int32Array} */
-    this.order = new Int32Array(0);
-    /** @type {number[]} */
-    this.shape = [];
+    /** @type {Tensor | null} */
+    this.tensor = null;
     /** @type {string[]} */
     this.ramp = [];
     this.colours = new Uint32Array(0);
+    this.coloured = remembered((values, limit, stops) => colourise(values, limit, stops.map(rgb)));
     this.cells = new OffscreenCanvas(1, 1);
     this.image = new ImageData(1, 1);
     this.pixels = new Uint32Array(1);
@@ -399,22 +396,20 @@ export class Heatmap {
   }
 
   /**
-   * Take the tensor and when its entries go; only new values are coloured anew.
-   * @param {{ values: Float32Array, limit: number, order: Int32Array, shape: number[], ramp: string[] }} tensor
+   * Take the tensor; only other values are coloured anew.
+   * @param {{ tensor: Tensor, ramp: string[] }} now
    */
-  show({ values, limit, order, shape, ramp }) {
-    this.order = order;
-    if (values === this.values && shape === this.shape && ramp === this.ramp) return;
-    this.values = values;
-    this.shape = shape;
+  show({ tensor, ramp }) {
+    if (tensor === this.tensor && ramp === this.ramp) return;
+    if (tensor.cells !== this.tensor?.cells) this.layout = null;
+    this.tensor = tensor;
     this.ramp = ramp;
-    this.colours = colourise(values, limit, ramp.map(rgb));
-    this.layout = null;
+    this.colours = this.coloured(tensor.values, tensor.limit, ramp);
   }
 
-  /** How many entries the tensor has. */
-  entries() {
-    return this.order.length;
+  /** How many cells can be drawn at most. */
+  cellCount() {
+    return this.colours.length;
   }
 
   /**
@@ -430,7 +425,7 @@ export class Heatmap {
     if (this.layout && this.size === size) return this.layout;
     this.size = size;
     this.hatchedFor = null;
-    const layout = arrange(this.shape, Math.floor(width * dpr), Math.floor(height * dpr), dpr, text);
+    const layout = arrange(this.tensor?.cells ?? [], Math.floor(width * dpr), Math.floor(height * dpr), dpr, text);
     const { canvas } = this;
     canvas.width = layout.width;
     canvas.height = layout.height;
@@ -453,11 +448,11 @@ export class Heatmap {
    * @param {string} view
    */
   draw(count, marked, colours, view) {
-    const { context, layout, cells, image, pixels, values, order, colours: own } = this;
-    if (!layout) return;
+    const { context, tensor, layout, cells, image, pixels, colours: own } = this;
+    if (!tensor || !layout) return;
     const { dpr } = layout;
-    const shades = view === "mask" ? this.allOf(colours.accent, order.length) : own;
-    paintCells(pixels, layout, values, shades, order, view === "weights" ? -1 : count);
+    const shades = view === "mask" ? this.allOf(colours.accent, own.length) : own;
+    tensor.paint(pixels, layout, shades, view === "weights" ? -1 : count);
     hiddenPenOf(cells).putImageData(image, 0, 0);
 
     context.clearRect(0, 0, layout.width, layout.height);
@@ -495,17 +490,17 @@ export class Heatmap {
   }
 
   /**
-   * One colour for every entry, as pixels.
+   * One colour for all, as pixels.
    * @param {string} colour
-   * @param {number} entries
+   * @param {number} count
    */
-  allOf(colour, entries) {
-    if (this.flat.colour !== colour || this.flat.pixels.length !== entries) {
+  allOf(colour, count) {
+    if (this.flat.colour !== colour || this.flat.pixels.length !== count) {
       const pen = hiddenPenOf(new OffscreenCanvas(1, 1));
       pen.fillStyle = colour;
       pen.fillRect(0, 0, 1, 1);
       const [pixel] = new Uint32Array(pen.getImageData(0, 0, 1, 1).data.buffer);
-      this.flat = { colour, pixels: new Uint32Array(entries).fill(pixel) };
+      this.flat = { colour, pixels: new Uint32Array(count).fill(pixel) };
     }
     return this.flat.pixels;
   }

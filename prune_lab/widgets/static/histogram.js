@@ -110,7 +110,7 @@ export function binAt(pixels, width, scale = 1) {
  * @param {number} width
  * @param {Screen} screen
  */
-function drawHistogram(canvas, { tally: { all, pruned }, threshold, limit }, width, { dpr, colours }) {
+function drawHistogram(canvas, { tally: { all, pruned }, threshold, tensor: { limit } }, width, { dpr, colours }) {
   const scale = scaleOf(colours, dpr);
   const { context, size } = fitted(canvas, width, (TALL * scale) / dpr, dpr);
   context.clearRect(0, 0, size[0], size[1]);
@@ -191,9 +191,9 @@ export function histogram(redraw) {
       const {
         tally: { all, pruned, total },
         threshold,
-        limit,
-        order,
+        tensor: { limit, entries },
       } = now;
+      box.hidden = !now.there;
       write(
         title,
         bin >= 0
@@ -202,7 +202,7 @@ export function histogram(redraw) {
       );
       canvas.setAttribute(
         "aria-label",
-        `Histogram of the values, ${grouped(total)} of ${grouped(order.length)} pruned` +
+        `Histogram of the values, ${grouped(total)} of ${grouped(entries)} pruned` +
           (threshold === null ? "" : `: those between −${signed(threshold)} and ${signed(threshold)}`),
       );
       show(rule, threshold !== null, now.shown.by_size);

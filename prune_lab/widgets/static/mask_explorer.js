@@ -1,6 +1,6 @@
-// MaskExplorer. The panel holds the values and the position at which each entry goes, so the slider
-// needs no kernel: pruned means `order < count`. Only a new layer or technique and the accuracy come
-// from Python. What is on the screen stands in preview.js; here the parts are put together.
+// MaskExplorer. The panel holds the values and the position at which each entry goes, or of a large
+// tensor what is left of its blocks at each step, so the slider needs no kernel. Only a new layer or
+// technique and the accuracy come from Python. What is on the screen stands in preview.js; here the parts are put together.
 
 import { accuracyCurve, accuracyWords } from "./accuracy.js";
 import { AMOUNT_BOX, amountControl, grouped, pythonFloat } from "./amount.js";
@@ -23,6 +23,15 @@ const TRAITS = [
   "values",
   "order",
   "shape",
+  "steps",
+  "gone",
+  "sizes",
+  "grid",
+  "kept",
+  "strongest",
+  "tally",
+  "drawn",
+  "drawing",
   "ramp",
   "title",
   "parameters",
@@ -83,10 +92,10 @@ function counts(host) {
     ),
     /** @param {Preview} now */
     draw(now) {
-      const [whole, gone] = [now.order.length, now.tally.total];
-      write(kept, grouped(whole - gone));
-      write(pruned, grouped(gone));
-      write(sparsity, `${whole ? ((100 * gone) / whole).toFixed(1) : "0.0"}\u00a0%`);
+      const { entries, gone } = now;
+      write(kept, gone === null ? "…" : grouped(entries - gone));
+      write(pruned, gone === null ? "…" : grouped(gone));
+      write(sparsity, gone === null ? "…" : `${entries ? ((100 * gone) / entries).toFixed(1) : "0.0"}\u00a0%`);
       cost.draw(now);
     },
     say: () => `${kept.textContent} kept, ${pruned.textContent} pruned${cost.said()}`,
@@ -98,9 +107,10 @@ function counts(host) {
  * @param {Model} model
  * @param {Preview} now
  */
-function lineOfCode(model, { shown, order, movable, amount: [kind, fraction], units, count }) {
+function lineOfCode(model, { shown, tensor: { order }, movable, amount: [kind, fraction], units, count }) {
   if (shown.by_hand) {
     const [before, after, instead] = model.get("by_hand");
+    if (!order) return instead;
     /** @type {number[]} */
     const listed = [];
     for (let i = 0; i < order.length && listed.length <= LISTED; i += 1) if (order[i] === 0) listed.push(i);

@@ -16,6 +16,21 @@ export function below(sorted, count) {
 }
 
 /**
+ * The last of the rising counts that is not above `count`: which of them it is.
+ * @param {ArrayLike<number>} counts
+ * @param {number} count
+ */
+export function stepAt(counts, count) {
+  let [low, high] = [0, counts.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (counts[middle] <= count) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/**
  * How many entries of a layer are pruned at `count`, from its numbers at equal steps of it.
  * @param {number[]} steps
  * @param {number} count

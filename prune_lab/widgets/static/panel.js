@@ -76,7 +76,7 @@ export function write(target, text) {
 
 /**
  * The numbers of a binary trait, copied, for its bytes need not start at a multiple of four.
- * @template {Float32Array | Int32Array} Numbers
+ * @template {Float32Array | Int32Array | Uint16Array | Uint32Array} Numbers
  * @param {ArrayBufferView} bytes
  * @param {new (buffer: ArrayBuffer) => Numbers} Type
  * @returns {Numbers}

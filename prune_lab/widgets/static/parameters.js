@@ -48,7 +48,9 @@ export function bars({ model }) {
       box.hidden = rows.length < 2;
       if (box.hidden) return;
       if (list.childElementCount !== rows.length) list.replaceChildren(...rows.map(bar));
-      for (const [i, row] of rows.entries()) fill(list.children[i], row, shareOf(row, now), row.name === now.name);
+      for (const [i, row] of rows.entries()) {
+        fill(list.children[i], row, now.there ? shareOf(row, now) : null, row.name === now.name);
+      }
     },
   };
 }
@@ -68,20 +70,20 @@ function bar() {
  * @param {Preview} now
  */
 function shareOf({ name, total, gone, steps }, now) {
-  if (name === now.name) return now.tally.total / total;
+  if (name === now.name) return (now.gone ?? now.tally.total) / total;
   return (steps && !now.painted ? prunedAt(steps, now.count, now.units) : gone) / total;
 }
 
 /**
  * @param {Element} row
  * @param {Parameter} parameter
- * @param {number} share
+ * @param {number | null} share  null while it is not known.
  * @param {boolean} shown
  */
 function fill(row, { name }, share, shown) {
   const [label, track, words] = row.children;
   write(label, name.replace(/\.weight$/, ""));
-  /** @type {HTMLElement} */ (track.firstElementChild).style.width = `${100 * share}%`;
-  write(words, `${Math.round(100 * share)} %`);
+  /** @type {HTMLElement} */ (track.firstElementChild).style.width = `${100 * (share ?? 0)}%`;
+  write(words, share === null ? "…" : `${Math.round(100 * share)} %`);
   row.classList.toggle("prune-lab-shown", shown);
 }

@@ -15,8 +15,9 @@ import { hasFocus } from "./panel.js";
  * @param {number} cell
  * @param {boolean} prune
  */
-function paint(dialogue, { order, count, name, techniques }, layout, cell, prune) {
-  const mask = Uint8Array.from(order, (position) => (position >= count ? 1 : 0));
+function paint(dialogue, { tensor: { order }, drawn, name, techniques }, layout, cell, prune) {
+  if (!order) return; // the blocks of a large tensor are not painted: single entries are not known
+  const mask = Uint8Array.from(order, (position) => (position >= drawn ? 1 : 0));
   for (const i of indicesOf(layout, cell)) if (order[i] >= 0) mask[i] = prune ? 0 : 1;
   const technique = techniques.find(({ by_hand: byHand }) => byHand)?.value;
   dialogue.move({ name, technique, painted: mask });
@@ -27,10 +28,7 @@ function paint(dialogue, { order, count, name, techniques }, layout, cell, prune
  * @param {Layout} layout
  * @param {number} cell
  */
-function isPruned({ order, count }, layout, cell) {
-  for (const i of indicesOf(layout, cell)) if (order[i] >= count) return false;
-  return true;
-}
+const isPruned = ({ tensor, drawn }, layout, cell) => tensor.left(layout, cell, drawn).kept === 0;
 
 /**
  * Let a heatmap be pointed at and painted on. `marked()` is the cell under the pointer or the
@@ -43,7 +41,7 @@ function isPruned({ order, count }, layout, cell) {
 export function pointing(dialogue, heatmap, read, redraw) {
   let marked = -1;
   const hand = {
-    marked: () => (marked < heatmap.entries() ? marked : -1),
+    marked: () => (marked < heatmap.cellCount() ? marked : -1),
     /** @param {number} cell */
     mark(cell) {
       if (cell === marked) return;
@@ -117,7 +115,7 @@ function byPointer(heatmap, hand) {
 function byKeys(heatmap, hand) {
   const { canvas } = heatmap;
   canvas.addEventListener("focus", () => {
-    if (hand.marked() < 0 && heatmap.entries()) hand.mark(0);
+    if (hand.marked() < 0 && heatmap.cellCount()) hand.mark(0);
   });
   canvas.addEventListener("blur", () => hand.mark(-1));
   canvas.addEventListener("keydown", (event) => {
