@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,7 +19,7 @@ HERE = Path(__file__).parent
 
 def power(seed: int, base: float, exponent: int = 2, name: str = "plain", flag: bool = False):
     with (HERE / "calls").open("a") as calls:
-        calls.write(f"{seed} {base} {exponent}\\n")
+        calls.write(f"{seed} {base} {exponent} {os.getpid()}\\n")
     while (HERE / f"hold-{seed}-{base:g}").exists():
         time.sleep(0.02)
     if name == "fails":
@@ -73,3 +74,23 @@ def write(folder: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+class Call(NamedTuple):
+    """What a trial leaves in `calls` when it begins."""
+
+    seed: int
+    base: float
+    process: int
+
+
+@pytest.fixture
+def calls(folder: Path) -> Callable[[], list[Call]]:
+    """Read the calls so far."""
+
+    def read() -> list[Call]:
+        path = folder / "calls"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [Call(int(s), float(b), int(p)) for s, b, _exponent, p in map(str.split, lines)]
+
+    return read

@@ -18,19 +18,14 @@ ROOT = Path(__file__).parents[2]
 STUDY = 'trial = "MODULE:power"\nseeds = [0, 1, 2]\n[grid]\nbase = [2, 3]\n'
 
 
-def calls(folder: Path) -> list[str]:
-    path = folder / "calls"
-    return path.read_text().splitlines() if path.exists() else []
-
-
 def results(records) -> list[tuple]:
     return [(r.settings["base"], r.seed, r.result["power"], r.result["draw"]) for r in records]
 
 
-def test_a_study_is_run_and_run_again_does_nothing(write, folder) -> None:
+def test_a_study_is_run_and_run_again_does_nothing(write, folder, calls) -> None:
     path = write(STUDY)
     done = run(path, jobs=1)
-    assert done.new == 6 and len(calls(folder)) == 6
+    assert done.new == 6 and len(calls()) == 6
     assert [(r.settings["base"], r.seed, r.result["power"]) for r in done.records] == [
         (base, seed, base**2 + seed) for base in (2, 3) for seed in (0, 1, 2)
     ]
@@ -39,7 +34,7 @@ def test_a_study_is_run_and_run_again_does_nothing(write, folder) -> None:
     assert set(record.versions) == {"python", "torch", "numpy", "prune_lab"}
     before = (folder / "study.jsonl").read_bytes()
     again = run(path, jobs=1)
-    assert again == (done.records, 0) and len(calls(folder)) == 6
+    assert again == (done.records, 0) and len(calls()) == 6
     assert (folder / "study.jsonl").read_bytes() == before
 
 
@@ -90,13 +85,13 @@ def test_a_result_that_is_no_json_is_a_failure(write) -> None:
         run(write('trial = "MODULE:of_a_set"\nseeds = [0]'), jobs=1)
 
 
-def test_a_wrong_study_starts_nothing(write, folder) -> None:
+def test_a_wrong_study_starts_nothing(write, folder, calls) -> None:
     with pytest.raises(StudyError, match=r"line 4, grid\.base: base must be 0 or more"):
         run(write(STUDY.replace("[2, 3]", "[2, -3]")), jobs=1)
     for jobs in (0, -2):
         with pytest.raises(StudyError, match="jobs must be 1 or more"):
             run(write(STUDY), jobs=jobs)
-    assert not calls(folder) and not (folder / "study.jsonl").exists()
+    assert not calls() and not (folder / "study.jsonl").exists()
 
 
 def test_a_worker_that_dies_is_told(write) -> None:
@@ -106,37 +101,37 @@ def test_a_worker_that_dies_is_told(write) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_killed_while_it_runs_it_is_taken_up_and_ends_as_if_it_had_not_been(
-    write, folder, jobs
+    write, folder, calls, jobs
 ) -> None:
-    path, hold = write(STUDY), folder / "hold-0-3"
+    path, records, hold = write(STUDY), folder / "study.jsonl", folder / "hold-0-3"
     hold.touch()
+    code = f"from prune_lab.experiments.running import run; run({str(path)!r}, {jobs})"
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            f"from prune_lab.experiments.running import run; run({str(path)!r}, {jobs})",
-        ],
+        [sys.executable, "-c", code],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    # Held up in (3, seed 0), when the three of base 2 are recorded; with two workers more are.
-    while "0 3 2" not in calls(folder) or len(read(folder / "study.jsonl")) < (
-        3 if jobs == 1 else 5
-    ):
-        assert process.poll() is None
-        time.sleep(0.02)
-    with pytest.raises(StudyError, match="written by another run"):
-        run(path, jobs=1)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    try:
+        # Held up in (3, seed 0), when the three of base 2 are recorded; a second worker goes on.
+        wanted = 3 if jobs == 1 else 5
+        while (0, 3) not in [call[:2] for call in calls()] or len(read(records)) < wanted:
+            assert process.poll() is None
+            time.sleep(0.02)
+        with pytest.raises(StudyError, match="written by another run"):
+            run(path, jobs=1)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if jobs > 1:
+            os.killpg(process.pid, signal.SIGKILL)  # its workers, which end by themselves later
     hold.unlink()
 
-    there = {(r.settings["base"], r.seed) for r in read(folder / "study.jsonl")}
-    assert (3, 0) not in there
-    before = len(calls(folder))
+    there = {(record.settings["base"], record.seed) for record in read(records)}
+    assert (3, 0) not in there and len(there) == wanted
+    before = len(calls())
     done = run(path, jobs=1)
-    assert done.new == 6 - len(there)
-    assert len(calls(folder)) - before == done.new
-    (folder / "study.jsonl").unlink()
+    assert done.new == len(calls()) - before == 6 - wanted
+    records.unlink()
     assert results(done.records) == results(run(path, jobs=1).records)
