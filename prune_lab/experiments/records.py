@@ -13,6 +13,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+_STUDIES = Path(__file__).parent / "studies"
+
 
 class StudyError(ValueError):
     """A study, or its file of records, that cannot be used: what is wrong, and where."""
@@ -67,6 +69,21 @@ def read(path: Path | str) -> list[Record]:
             f"{path} ends in a torn line, which is left out; the next run mends it", stacklevel=2
         )
     return records
+
+
+def stored(study: str) -> list[Record]:
+    """Return the records that come with PruneLab, of a study in ``prune_lab/experiments/studies``.
+
+    >>> stored("recipes")[0].settings["epochs"]
+    12
+
+    Raises ValueError for a study that is not there.
+    """
+    path = _STUDIES / f"{study}.jsonl"
+    if not path.is_file():
+        known = ", ".join(sorted(path.stem for path in _STUDIES.glob("*.jsonl")))
+        raise ValueError(f"there are no records of {study!r}; there are those of {known}")
+    return read(path)
 
 
 @contextmanager

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from prune_lab.experiments.records import Record, StudyError
+from prune_lab.plots import Picture
 
 _COLOURS = ["#2166ac", "#b2182b", "#8b96a3", "#67a9cf", "#ef8a62", "#4d4d4d", "#1b7837", "#762a83"]
 _MARKERS = "osD^vP*X"
+
+
+class Curves(Picture):
+    """Lines through the means over seeds, and each seed as a dot."""
 
 
 class Point(NamedTuple):
@@ -56,10 +61,13 @@ def points(records: Iterable[Record]) -> tuple[str, list[Point]]:
     return along, sorted(found.values(), key=lambda point: (order[point.line], point.x))
 
 
-def table(records: Iterable[Record]) -> str:
-    """Write for each setting how many seeds there are, and of each result mean, lowest, highest."""
+def table(records: Iterable[Record], results: Sequence[str] = ()) -> str:
+    """Write for each setting how many seeds there are, and of each result mean, lowest, highest.
+
+    Of the results those that are named, or all that are numbers.
+    """
     along, found = points(records)
-    names = list(dict.fromkeys(name for point in found for name in point.results))
+    names = list(results) or _names(found)
     rows = [["", along, "seeds", *names]]
     for point in found:
         cells = [point.line, f"{point.x:g}" if along else "", str(len(point.seeds))]
@@ -74,33 +82,68 @@ def table(records: Iterable[Record]) -> str:
     )
 
 
-def draw(records: Iterable[Record]) -> Figure:
-    """Draw each result over x: a line through the means, and each seed as a dot."""
+def draw(records: Iterable[Record], results: Sequence[str] = ()) -> Curves:
+    """Draw each result over x: a line through the means, and each seed as a dot.
+
+    Of the results those that are named, or all that are numbers. Returns a matplotlib figure that
+    pyplot does not know: leave it as the last line of a cell, or use its ``savefig``.
+    """
     along, found = points(records)
-    names = list(dict.fromkeys(name for point in found for name in point.results))
+    names = list(results) or _names(found)
     if not names:
         raise StudyError("there is no number among the results to draw")
-    figure = Figure(figsize=(8.4, 0.8 + 2.8 * len(names)), layout="constrained")
-    axes = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
     lines = list(dict.fromkeys(point.line for point in found))
+    figure = Curves(figsize=(8.4, 0.4 + 0.22 * len(lines) + 2.8 * len(names)))
+    figure.set_layout_engine("constrained")
+    figure.summary = f"{', '.join(names)} by {along or 'setting'}: {len(lines)} lines"
+    axes = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
     for ax, name in zip(axes, names, strict=True):
         for number, line in enumerate(lines):
-            here = [p for p in found if p.line == line and name in p.results]
-            look = {
-                "color": _COLOURS[number % len(_COLOURS)],
-                "marker": _MARKERS[number % len(_MARKERS)],
-            }
-            means = [statistics.fmean(point.results[name]) for point in here]
-            ax.plot([p.x for p in here], means, label=_plain(line), linewidth=1.6, **look)
-            for point in here:
-                values = point.results[name]
-                ax.plot([point.x] * len(values), values, ".", color=look["color"], alpha=0.4)
+            here = [point for point in found if point.line == line and name in point.results]
+            _draw_line(ax, here, name, number)
         ax.set_ylabel(_plain(name))
         ax.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xlabel(_plain(along))
     if any(lines):
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", frameon=False)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower left", frameon=False, ncols=2)
     return figure
+
+
+def reached(records: Iterable[Record], result: str, level: float) -> dict[str, float | None]:
+    """Return for each line how far along x its mean result stays at or above a level.
+
+    Between two settings the means are joined by straight lines, as in the figure. A line that
+    begins below the level has None; one that never falls below it, its last x.
+    """
+    _along, found = points(records)
+    far: dict[str, float | None] = {}
+    for line in dict.fromkeys(point.line for point in found):
+        here = [point for point in found if point.line == line]
+        means = [statistics.fmean(point.results[result]) for point in here]
+        far[line] = None
+        for number, (point, mean) in enumerate(zip(here, means, strict=True)):
+            if mean < level:
+                if number:
+                    before, higher = here[number - 1].x, means[number - 1]
+                    far[line] = before + (point.x - before) * (higher - level) / (higher - mean)
+                break
+            far[line] = point.x
+    return far
+
+
+def _draw_line(ax: Axes, here: list[Point], name: str, number: int) -> None:
+    colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
+    means = [statistics.fmean(point.results[name]) for point in here]
+    label = _plain(here[0].line) if here else ""
+    ax.plot([p.x for p in here], means, color=colour, marker=marker, markersize=5, label=label)
+    for point in here:
+        values = point.results[name]
+        ax.plot([point.x] * len(values), values, ".", color=colour, alpha=0.4)
+
+
+def _names(found: list[Point]) -> list[str]:
+    return list(dict.fromkeys(name for point in found for name in point.results))
 
 
 def _differing(records: list[Record]) -> list[str]:
