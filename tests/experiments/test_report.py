@@ -15,12 +15,12 @@ def record(recipe: str, amount: float, seed: int, right: float, **more: object) 
 
 
 RECORDS = [
-    record("slow", 0.9, 0, 0.8),
     record("slow", 0.5, 1, 1.0),
     record("slow", 0.5, 0, 0.9),
-    record("fast", 0.5, 0, 0.5),
-    record("slow", 0.9, 1, 0.7),
     record("fast", 0.9, 0, 0.25),
+    record("fast", 0.5, 0, 0.5),
+    record("slow", 0.9, 0, 0.8),
+    record("slow", 0.9, 1, 0.7),
 ]
 
 
