@@ -232,3 +232,9 @@ def test_fit_moves_the_model_and_the_digits_to_a_device() -> None:
     with pytest.raises(RuntimeError, match="meta"):
         fit(model, few(), epochs=1, device="meta")
     assert model.fc1.weight.device.type == "meta"
+
+
+def test_gradual_ends_at_the_sparsity_when_the_training_ends_before_its_last_pruning() -> None:
+    model = LeNet()
+    gradual(model, few(), 0.9, epochs=1, begin=0.5, end=1.0)
+    assert int((masks(model) == 0).sum()) == round(0.9 * 61_470)
