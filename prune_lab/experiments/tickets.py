@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -273,19 +274,24 @@ def alike(results: Mapping[int, Mapping[str, Any]]) -> Mapping[str, Any]:
 
     Raises TypeError for what `trial` has not returned, ValueError for none or where they differ.
     """
-    if not isinstance(results, Mapping) or not all(_is_result(r) for r in results.values()):
+    if not isinstance(results, Mapping):
         raise TypeError("results should be a dict from seeds to what tickets.trial returned")
     if not results:
         raise ValueError("there is no result to show")
     first = next(iter(results.values()))
     for seed, result in results.items():
+        if type(seed) is not int or not _is_whole(result):
+            raise TypeError(f"{seed!r} should be a seed, and lead to what tickets.trial returned")
         for name in ("kept", "steps", "shape"):
             if result[name] != first[name]:
                 raise ValueError(f"the result of seed {seed} has another {name!r} than the first")
     return first
 
 
-def _is_result(result: object) -> bool:
-    return isinstance(result, Mapping) and {"kept", "steps", "test", "shape", "picture"} <= set(
-        result
-    )
+def _is_whole(result: Any) -> bool:
+    try:
+        pictures(result)
+        sizes = {np.shape(result["test"][name]) for name in ("ticket", "new start", "shuffled")}
+        return sizes == {(len(result["kept"]), len(result["steps"]))}
+    except (TypeError, KeyError, ValueError, RuntimeError, zlib.error):
+        return False

@@ -162,8 +162,12 @@ def test_the_pictures_are_the_first_layers_masks(trained) -> None:
 def test_results_that_do_not_fit_together_are_refused() -> None:
     one = trial(0, rounds=1, looks=(0, 1))
     assert alike({0: one, 1: dict(one)}) is one
-    for wrong in ([one], {0: 7}, {0: {"kept": [1.0]}}):
-        with pytest.raises(TypeError, match="dict from seeds to what"):
+    with pytest.raises(TypeError, match="dict from seeds to what"):
+        alike([one])
+    torn = {**one, "picture": one["picture"][:-8]}
+    short = {**one, "test": {name: rows[:1] for name, rows in one["test"].items()}}
+    for wrong in ({"0": one}, {0: 7}, {0: {"kept": [1.0]}}, {0: torn}, {0: one, 1: short}):
+        with pytest.raises(TypeError, match=f"^{[*wrong][-1]!r} should be a seed, and lead to"):
             alike(wrong)
     with pytest.raises(ValueError, match="no result"):
         alike({})
