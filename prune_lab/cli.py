@@ -92,7 +92,7 @@ def examine_packages() -> Iterator[Finding]:
         yield Finding("prune-lab is not installed", "Run: pip install -e .")
         return
     for line in needed:
-        if "extra ==" in line:
+        if not applies(line):
             continue
         name = line.split(">=")[0]
         remedy = f"Run: {PIP} '{line}'"
@@ -122,6 +122,18 @@ def admits(requirement: str, version: str) -> bool:
     from packaging.requirements import Requirement
 
     return Requirement(requirement).specifier.contains(version, prereleases=True)
+
+
+def applies(requirement: str) -> bool:
+    """Whether a line of requirements is for this Python, and for no extra.
+
+    >>> applies("torch>=2.5"), applies("tomli>=2; python_version < '3'"), applies("x; extra == 'y'")
+    (True, False, False)
+    """
+    from packaging.requirements import Requirement
+
+    marker = Requirement(requirement).marker
+    return marker is None or marker.evaluate({"extra": ""})
 
 
 def examine_jupyter() -> Iterator[Finding]:
@@ -186,6 +198,20 @@ def mark(folder: Path, table: Path) -> int:
     return 0
 
 
+def run_study(study: Path, jobs: int, dask: str | None) -> int:
+    """Run what is missing of a study."""
+    from prune_lab.experiments.command import run_file
+
+    return run_file(study, jobs, dask)
+
+
+def report(records: Path, figure: Path | None) -> int:
+    """Print the table of a file of records, and draw its figure."""
+    from prune_lab.experiments.command import report_file
+
+    return report_file(records, figure)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 when all is well, 1 when something is to be mended."""
     parser = argparse.ArgumentParser(prog="prune-lab", description="See and understand pruning.")
@@ -211,6 +237,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("folder", type=Path, help="holds the notebooks, in folders or not")
     command.add_argument("--csv", dest="table", type=Path, required=True, help="the table to write")
     command.set_defaults(run=mark)
+
+    command = commands.add_parser("run", help="run the trials of a study that have no record yet")
+    command.add_argument("study", type=Path, help="a TOML file; the records lie beside it")
+    command.add_argument("--jobs", type=int, default=-1, help="trials at a time; else every core")
+    command.add_argument("--dask", metavar="ADDRESS", help="the scheduler of a Dask cluster")
+    command.set_defaults(run=run_study)
+
+    command = commands.add_parser("report", help="print the table of a study, and draw it")
+    command.add_argument("records", type=Path, help="the JSON lines beside the study")
+    command.add_argument("--figure", type=Path, help="PNG or SVG; else a PNG beside the records")
+    command.set_defaults(run=report)
 
     options = vars(parser.parse_args(arguments))
     try:

@@ -11,7 +11,8 @@ from prune_lab.device.grid import Rounded
 from prune_lab.device.operations import Network
 from prune_lab.device.shrinking import keep_channels, without_dead
 from prune_lab.device.tracing import trace
-from prune_lab.experiments.recipes import gradual, lamp
+from prune_lab.experiments.importance import lamp
+from prune_lab.experiments.recipes import gradual
 from prune_lab.lenet import LeNet
 from prune_lab.training import fit
 

@@ -1,69 +1,24 @@
-"""Pruning without losing accuracy: recipes that prune and train in turn."""
+"""Pruning without losing accuracy: recipes that prune and train, at once or in turn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
-from prune_lab import prune
+from prune_lab import prune, training
 from prune_lab.data import Digits
+from prune_lab.experiments.importance import Importance, Place, Scores, magnitude, weights_of
 from prune_lab.experiments.schedules import Schedule, cubic
-from prune_lab.training import History, fit
-
-Places = list[tuple[nn.Module, str]]
+from prune_lab.training import History
 
 _EVERY = 8  # steps between two prunings
 
 
-def weights_of(model: nn.Module) -> Places:
-    """Return the places of the weights of all 2-d convolutions and linear layers, in order.
-
-    >>> from prune_lab.lenet import LeNet
-    >>> len(weights_of(LeNet()))
-    5
-    """
-    return [
-        (module, "weight")
-        for module in model.modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-    ]
-
-
-Importance = Callable[[Tensor], Tensor]
-"""From a weight, masked, to a score for each of its entries: the lowest go first."""
-
-
-def magnitude(weight: Tensor) -> Tensor:
-    """Return the absolute values.
-
-    >>> magnitude(torch.tensor([-2.0, 1.0]))
-    tensor([2., 1.])
-    """
-    return weight.abs()
-
-
-def lamp(weight: Tensor) -> Tensor:
-    """Return each square's share in itself and all that are larger: layers are compared fairly.
-
-    The last entry of a layer scores 1, so that no layer is ever emptied.
-
-    Source: J. Lee, S. Park, S. Mo, S. Ahn, J. Shin: Layer-adaptive sparsity for the
-    magnitude-based pruning, ICLR 2021.
-
-    >>> lamp(torch.tensor([1.0, -2.0, 0.0]))
-    tensor([0.2000, 1.0000, 0.0000])
-    """
-    squares, order = weight.flatten().square().sort(descending=True)
-    shares = torch.empty_like(squares)
-    shares[order] = squares / squares.cumsum(0).clamp_min(torch.finfo(squares.dtype).tiny)
-    return shares.reshape(weight.shape)
-
-
-def prune_to(places: Places, sparsity: float, importance: Importance = magnitude) -> None:
+def prune_to(places: list[Place], sparsity: float, scores: Scores | None = None) -> None:
     """Prune globally until this fraction of all entries is gone, whatever is pruned already.
 
+    The entries of the lowest scores go first; without scores, those of the smallest magnitudes.
     What is pruned stays so: for a sparsity that is reached already nothing happens, except that
     each place has a mask afterwards.
 
@@ -82,10 +37,47 @@ def prune_to(places: Places, sparsity: float, importance: Importance = magnitude
     gone = sum(int((mask == 0).sum()) for mask in masks if mask is not None)
     more = max(round(sparsity * entries) - gone, 0)
     if more or None in masks:
-        scores = {place: importance(getattr(*place).detach()) for place in places}
         prune.global_unstructured(
             places, prune.L1Unstructured, importance_scores=scores, amount=more
         )
+
+
+def retrain(
+    model: nn.Module,
+    digits: Digits,
+    sparsity: float,
+    epochs: int = 12,
+    seed: int = 0,
+    learning_rate: float = 3e-3,
+    importance: Importance = magnitude,
+    weights: Mapping[str, Tensor] | None = None,
+) -> History:
+    """Prune the model's weights globally, at once, then train what is left.
+
+    With a tenth of the first training's learning rate this is fine-tuning; with all of it, its
+    learning rate is rewound. With `weights`, a state dict of the same model from early in its
+    training, those are rewound as well: what was pruned is chosen by the weights of the end.
+
+    Arguments and errors as in `prune_lab.training.fit` and `prune_to`.
+
+    Source: A. Renda, J. Frankle, M. Carbin: Comparing rewinding and fine-tuning in neural network
+    pruning, ICLR 2020.
+
+    >>> from prune_lab.data import load_digits
+    >>> from prune_lab.lenet import LeNet
+    >>> model = LeNet()
+    >>> _ = retrain(model, load_digits(), sparsity=0.9, epochs=1)
+    >>> sum(int((module.weight == 0).sum()) for module, name in weights_of(model))
+    55323
+    """
+    places = weights_of(model)
+    prune_to(places, sparsity, importance(model, digits))
+    if weights is not None:
+        masks = {name: tensor for name, tensor in model.state_dict().items() if "_mask" in name}
+        pruned = {f"{name.removesuffix('_mask')}" for name in masks}
+        early = {f"{name}_orig" if name in pruned else name: t for name, t in weights.items()}
+        model.load_state_dict({**early, **masks})
+    return training.fit(model, digits, epochs=epochs, seed=seed, learning_rate=learning_rate)
 
 
 def gradual(
@@ -119,16 +111,23 @@ def gradual(
             f"0 <= sparsity <= 1, 0 <= begin < end <= 1, but got {sparsity, begin, end}"
         )
     places = weights_of(model)
-    prune_to(places, 0.0, importance)
-    step = 0
+    prune_to(places, 0.0)
+    step, done = 0, 0.0
 
     def before_step(progress: float) -> None:
-        nonlocal step
+        nonlocal step, done
         step += 1
-        if step % _EVERY == 0 and progress >= begin:
+        if step % _EVERY == 0 and begin <= progress and done < 1:
             done = min((progress - begin) / (end - begin), 1.0)
-            prune_to(places, sparsity * schedule(done), importance)
+            prune_to(places, sparsity * schedule(done), importance(model, digits))
 
-    history = fit(model, digits, epochs, seed, learning_rate, before_step)
-    prune_to(places, sparsity, importance)
+    history = training.fit(
+        model,
+        digits,
+        epochs=epochs,
+        seed=seed,
+        learning_rate=learning_rate,
+        before_step=before_step,
+    )
+    prune_to(places, sparsity, importance(model, digits))
     return history

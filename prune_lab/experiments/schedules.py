@@ -35,3 +35,12 @@ def cubic(progress: float) -> float:
     0.875
     """
     return 1 - (1 - progress) ** 3
+
+
+def exponential(progress: float) -> float:
+    """In every step the same share of what is left, as if 99 % were to go.
+
+    >>> round(exponential(0.5), 3)
+    0.909
+    """
+    return (1 - 0.01**progress) / 0.99
