@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from prune_lab import prune
 from prune_lab.data import Digits, load_digits
-from prune_lab.experiments.recipes import prune_to, weights_of
+from prune_lab.experiments.importance import weights_of
+from prune_lab.experiments.recipes import prune_to
 from prune_lab.lenet import LeNet, LeNet300100
 from prune_lab.training import evaluate, one_thread
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from prune_lab.data import Digits, load_digits
 from prune_lab.experiments import tickets
-from prune_lab.experiments.recipes import weights_of
+from prune_lab.experiments.importance import weights_of
 from prune_lab.experiments.tickets import alike, drawn, learn, masked, pictures, shuffled, trial
 from prune_lab.lenet import LeNet, LeNet300100
 

@@ -25,7 +25,7 @@ def result(seed):
     """Numbers that tell their seed, their network, their round and their look."""
     of = {"ticket": 0.5, "new start": 0.3, "shuffled": 0.1}
     test = {
-        name: [[base + seed / 20 + r / 100 + look / 1000 for look in range(4)] for r in range(3)]
+        name: [[base + seed / 20 + r / 100 + look / 1000 for look in range(5)] for r in range(5)]
         for name, base in of.items()
     }
     cells = bytes(seed * 60 + number * 10 + cell for number in range(5) for cell in range(6))
@@ -124,7 +124,7 @@ def test_the_picture_shows_the_round_and_the_seeds(explorer):
 
 def test_results_that_do_not_fit_together_make_no_panel():
     other = copy.deepcopy(RESULTS)
-    other[1]["kept"] = [1.0, 0.5, 0.25]
+    other[1]["kept"] = [0.5**number for number in range(5)]
     with pytest.raises(ValueError, match="seed 1 has another 'kept'"):
         TicketExplorer(other)
     with pytest.raises(TypeError, match="dict from seeds"):
