@@ -139,7 +139,8 @@ class TicketExplorer(Panel):
             right.plot(self.steps, five.T, color=colour, alpha=0.25, linewidth=1)
             right.plot(self.steps, five.mean(axis=0), color=colour, linewidth=2, label=name)
         right.set_xscale("function", functions=(np.sqrt, np.square))  # early steps have more room
-        right.set(ylim=(0, 1.02), xlabel="steps of training", ylabel="accuracy")
+        right.set(xlim=(0, self.steps[-1]), ylim=(0, 1.02), xticks=self.steps[::3])
+        right.set(xlabel="steps of training", ylabel="accuracy")
         right.axvline(self.steps[self.look], color="grey", linewidth=1)
         right.yaxis.set_major_formatter(PercentFormatter(1))
         right.set_title(f"round {self.round}, {self.kept[self.round]:.1%} kept", fontsize=10)
