@@ -158,6 +158,12 @@ def test_the_pictures_are_the_first_layers_masks(trained) -> None:
         assert (picture / 255 - behind / 300).abs().max() < 1 / 255
 
 
+def test_a_picture_has_0_only_where_nothing_is_kept() -> None:
+    shares = torch.tensor([[0.001, 0.0], [1.0, 0.5]])
+    result = {"kept": [0.4], "shape": [2, 2], "picture": tickets._packed([shares])}
+    assert pictures(result).tolist() == [[[1, 0], [255, 128]]]
+
+
 @pytest.mark.usefixtures("few")
 def test_results_that_do_not_fit_together_are_refused() -> None:
     one = trial(0, rounds=1, looks=(0, 1))
