@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks grade-test hosts weights bench clean
+.PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks grade-test hosts cluster weights bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,11 @@ hosts: venv ## Try the panels in Notebook 7 and marimo, which go into .venv-host
 	.venv-hosts/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test,hosts]'
 	.venv-hosts/bin/pytest tests/hosts
 
+cluster: venv ## Run studies on a Dask cluster on this machine, which goes into .venv-cluster
+	$(PYTHON) -m venv .venv-cluster
+	.venv-cluster/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test,cluster]'
+	.venv-cluster/bin/pytest tests/experiments/test_cluster.py
+
 weights: venv ## Train the course's five networks again; it says what to write beside them
 	$(BIN)/python -m prune_lab.course.weights
 
@@ -81,5 +86,5 @@ bench: venv ## Time the engine against torch's and the widgets; the results go t
 	$(BIN)/python -m tests.benchmarks.widgets
 
 clean: ## Remove .venv and everything that tools left behind
-	rm -rf .venv .venv-grade .venv-hosts node_modules *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-grade .venv-hosts .venv-cluster node_modules *.egg-info build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

@@ -56,21 +56,20 @@ def lamp(model: nn.Module, digits: Digits) -> Scores:
     return {place: _lamp(weight) for place, weight in _weights(model).items()}
 
 
-def row_norm(model: nn.Module, digits: Digits) -> Scores:
-    """Score all weights of a filter, or of an output, alike: by their root mean square.
+def rows(model: nn.Module, digits: Digits) -> Scores:
+    """Score all weights of a filter, or of an output, alike: by the L2 norm of that row.
 
-    So whole filters and outputs go, as in ``ln_structured`` with ``n=2``, the weakest anywhere
-    first; the mean, because the rows of one layer are longer than those of another.
+    So whole rows go, as in ``ln_structured`` with ``n=2``. A norm counts as a share of the largest
+    in its layer, or the layer of the smallest weights would be emptied first.
+
+    >>> from prune_lab.data import load_digits
+    >>> layer = nn.Linear(2, 2)
+    >>> layer.weight.data = torch.tensor([[3.0, 4.0], [0.0, -1.0]])
+    >>> rows(layer, load_digits())[layer, "weight"]
+    tensor([[1.0000, 1.0000],
+            [0.2000, 0.2000]])
     """
-    return {
-        place: weight.flatten(1)
-        .square()
-        .mean(1)
-        .sqrt()
-        .reshape(-1, *[1] * (weight.dim() - 1))
-        .expand_as(weight)
-        for place, weight in _weights(model).items()
-    }
+    return {place: _rows(weight) for place, weight in _weights(model).items()}
 
 
 def at_random(model: nn.Module, digits: Digits) -> Scores:
@@ -117,3 +116,9 @@ def _lamp(weight: Tensor) -> Tensor:
     shares = torch.empty_like(squares)
     shares[order] = squares / squares.cumsum(0).clamp_min(torch.finfo(squares.dtype).tiny)
     return shares.reshape(weight.shape)
+
+
+def _rows(weight: Tensor) -> Tensor:
+    norms = weight.flatten(1).norm(dim=1)
+    shares = norms / norms.max().clamp_min(torch.finfo(norms.dtype).tiny)
+    return shares.reshape(-1, *[1] * (weight.dim() - 1)).expand_as(weight)

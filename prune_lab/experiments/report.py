@@ -57,8 +57,8 @@ def points(records: Iterable[Record]) -> tuple[str, list[Point]]:
         for name, value in record.result.items():
             if _is_number(value):
                 point.results.setdefault(name, []).append(value)
-    order = {line: number for number, (line, _x) in enumerate(found)}
-    return along, sorted(found.values(), key=lambda point: (order[point.line], point.x))
+    order = list(dict.fromkeys(line for line, _x in found))
+    return along, sorted(found.values(), key=lambda point: (order.index(point.line), point.x))
 
 
 def table(records: Iterable[Record], results: Sequence[str] = ()) -> str:

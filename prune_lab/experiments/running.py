@@ -43,9 +43,8 @@ def run(path: Path | str, jobs: int = -1, backend: str = "loky") -> Finished:
     Args:
         path: the study, see `prune_lab.experiments.study`.
         jobs: how many trials at a time; -1 is one for each core. A cluster has its own number.
-        backend: one of joblib's. For ``"dask"`` make a ``dask.distributed.Client`` first, for
-            ``"ray"`` call ``ray.util.joblib.register_ray``; there the study's module must be
-            importable by the workers.
+        backend: one of joblib's that gives each result as soon as it is there. For ``"dask"`` make
+            a ``distributed.Client`` first; the study's module must be importable by the workers.
 
     Raises StudyError for a study that is wrong, before anything starts; while another run writes
     the same records; and at the end when a trial failed: those that did not are recorded.
@@ -54,11 +53,11 @@ def run(path: Path | str, jobs: int = -1, backend: str = "loky") -> Finished:
         raise StudyError(f"jobs must be 1 or more, or -1 for all cores, but got {jobs}")
     study = load(path)
     folder = study.path.resolve().parent
-    with appending(study.records) as (known, add):
+    with _workers(jobs, backend) as workers, appending(study.records) as (known, add):
         found = {record.key: record for record in known}
         missing = [trial for trial in study.trials if trial.key not in found]
         failures = []
-        for outcome in _outcomes(missing, folder, jobs, backend):
+        for outcome in _outcomes(missing, folder, workers):
             if isinstance(outcome, Record):
                 add(outcome)
                 found[outcome.key] = outcome
@@ -75,21 +74,36 @@ class _Failure(NamedTuple):
     traceback: str
 
 
+@contextmanager
+def _workers(jobs: int, backend: str) -> Iterator[joblib.Parallel]:
+    # Loky alone can tell its workers, before they load torch, to keep to one thread.
+    options = {"inner_max_num_threads": 1} if backend == "loky" else {}
+    try:
+        config = joblib.parallel_config(backend, n_jobs=jobs, **options)
+    except ValueError as error:
+        raise StudyError(f"joblib has no back end {backend!r} here: {error}") from None
+    with config:
+        try:
+            # One trial at a time: several in a batch would be lost together.
+            workers = joblib.Parallel(return_as="generator_unordered", batch_size=1)
+        except ValueError:
+            raise StudyError(
+                f"joblib's back end {backend!r} gives its results at the end alone, "
+                "where a record must be written as soon as its trial is done"
+            ) from None
+        yield workers
+
+
 def _outcomes(
-    trials: list[Trial], folder: Path, jobs: int, backend: str
+    trials: list[Trial], folder: Path, workers: joblib.Parallel
 ) -> Iterator[Record | _Failure]:
     """Run trials and give what comes of each as soon as it is there, in any order."""
     if not trials:
         return
-    # Loky alone can tell its workers, before they load torch, to keep to one thread.
-    options = {"inner_max_num_threads": 1} if backend == "loky" else {}
+    results = workers(joblib.delayed(attempt)(trial, folder) for trial in trials)
     try:
-        with joblib.parallel_config(backend, n_jobs=jobs, **options):
-            # One trial at a time: several in a batch would be lost together.
-            parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-            results = parallel(joblib.delayed(attempt)(trial, folder) for trial in trials)
-            # leave=False: a finished bar holds a time, which no two runs share.
-            yield from tqdm(results, total=len(trials), unit="trial", leave=False)
+        # leave=False: a finished bar holds a time, which no two runs share.
+        yield from tqdm(results, total=len(trials), unit="trial", leave=False)
     except TerminatedWorkerError:
         raise StudyError(
             "a worker process was killed, perhaps because memory ran out; "

@@ -84,6 +84,8 @@ def load(path: Path | str) -> Study:
 
     Raises StudyError for anything wrong in it: file, line and key are named.
     """
+    if Path(path).suffix != ".toml":
+        raise StudyError(f"a study is a file that ends in .toml, and not {path}")
     source = _Source.read(Path(path))
     for word in source.values:
         if word not in _KEYS:
@@ -112,7 +114,14 @@ def function_of(name: str, folder: Path) -> Callable[..., Any]:
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     module, _, function = name.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    imported = importlib.import_module(module)
+    beside = folder / f"{module.replace('.', '/')}.py"
+    if beside.exists() and not beside.samefile(imported.__file__ or beside.parent):
+        raise ImportError(
+            f"{module} is another module here, {imported.__file__}; give {beside.name} a name of "
+            "its own, or begin a new Python"
+        )
+    found: Callable[..., Any] = getattr(imported, function)
     return found
 
 
@@ -127,7 +136,7 @@ class _Source:
     @classmethod
     def read(cls, path: Path) -> _Source:
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # some editors begin with a mark
         except OSError as error:
             raise StudyError(f"{path} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError as error:

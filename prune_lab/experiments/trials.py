@@ -16,7 +16,7 @@ from prune_lab.experiments.importance import (
     at_random,
     lamp,
     magnitude,
-    row_norm,
+    rows,
     taylor,
     weights_of,
 )
@@ -38,7 +38,7 @@ IMPORTANCES: dict[str, Importance] = {
     "magnitude": magnitude,
     "lamp": lamp,
     "taylor": taylor,
-    "row norm": row_norm,
+    "rows": rows,
     "random": at_random,
 }
 

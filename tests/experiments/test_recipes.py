@@ -13,7 +13,7 @@ from prune_lab.experiments.importance import (
     at_random,
     lamp,
     magnitude,
-    row_norm,
+    rows,
     taylor,
     weights_of,
 )
@@ -31,7 +31,7 @@ def few() -> Digits:
     return Digits(*(part[:320] for part in load_digits()))
 
 
-@pytest.mark.parametrize("importance", [magnitude, lamp, taylor, row_norm, at_random])
+@pytest.mark.parametrize("importance", [magnitude, lamp, taylor, rows, at_random])
 def test_prune_to_hits_exactly_the_sparsity_and_masks_only_grow(importance) -> None:
     torch.manual_seed(0)
     model = LeNet()
@@ -82,13 +82,15 @@ def test_magnitude_is_what_no_scores_are() -> None:
     assert torch.equal(masks(one), masks(other))
 
 
-def test_a_row_norm_is_one_number_for_a_filter_whatever_its_length() -> None:
+def test_rows_are_scored_by_their_norm_as_a_share_of_the_layers_largest() -> None:
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(3, 4))
-    scores = row_norm(model, few())
+    scores = rows(model, few())
     for layer in (model[0], model[2]):
-        mean_square = torch.stack([row.square().sum() / row.numel() for row in layer.weight])
-        for row, wanted in zip(scores[layer, "weight"], mean_square.sqrt(), strict=True):
-            assert torch.allclose(row, wanted.expand_as(row))
+        norms = [sum(w * w for w in row.flatten().tolist()) ** 0.5 for row in layer.weight]
+        for row, norm in zip(scores[layer, "weight"], norms, strict=True):
+            assert torch.allclose(row, torch.tensor(norm / max(norms)).expand_as(row))
+        layer.weight.data.zero_()
+    assert not any(score.any() for score in rows(model, few()).values())
 
 
 def test_taylor_is_weight_times_gradient_under_the_mask() -> None:
@@ -230,3 +232,9 @@ def test_fit_moves_the_model_and_the_digits_to_a_device() -> None:
     with pytest.raises(RuntimeError, match="meta"):
         fit(model, few(), epochs=1, device="meta")
     assert model.fc1.weight.device.type == "meta"
+
+
+def test_gradual_ends_at_the_sparsity_when_the_training_ends_before_its_last_pruning() -> None:
+    model = LeNet()
+    gradual(model, few(), 0.9, epochs=1, begin=0.5, end=1.0)
+    assert int((masks(model) == 0).sum()) == round(0.9 * 61_470)

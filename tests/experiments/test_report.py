@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from matplotlib.colors import to_hex
 
 from prune_lab.experiments.records import Record, StudyError, stored
 from prune_lab.experiments.report import draw, points, reached, table
+from prune_lab.experiments.study import load
+
+STUDIES = Path(__file__).parents[2] / "prune_lab/experiments/studies"
 
 
 def record(recipe: str, amount: float, seed: int, right: float, **more: object) -> Record:
@@ -15,12 +20,12 @@ def record(recipe: str, amount: float, seed: int, right: float, **more: object) 
 
 
 RECORDS = [
-    record("slow", 0.9, 0, 0.8),
     record("slow", 0.5, 1, 1.0),
     record("slow", 0.5, 0, 0.9),
-    record("fast", 0.5, 0, 0.5),
-    record("slow", 0.9, 1, 0.7),
     record("fast", 0.9, 0, 0.25),
+    record("fast", 0.5, 0, 0.5),
+    record("slow", 0.9, 0, 0.8),
+    record("slow", 0.9, 1, 0.7),
 ]
 
 
@@ -95,13 +100,20 @@ def test_nothing_to_show_is_said() -> None:
         draw([Record("a:b", {}, 0, {"name": "x", "yes": True}, 1.0, {})])
 
 
-def test_stored_records_are_whole() -> None:
-    """Five seeds of every setting, of one version, and what the chapter says of them is made so."""
-    for study, trials in (("recipes", 150), ("importance", 100), ("long", 20)):
-        records = stored(study)
-        assert len(records) == len({record.key for record in records}) == trials
-        assert all(
-            point.seeds and sorted(point.seeds) == [0, 1, 2, 3, 4] for point in points(records)[1]
-        )
-    with pytest.raises(ValueError, match="there are no records of 'none'; there are those of"):
+@pytest.mark.parametrize("toml", sorted(STUDIES.glob("*.toml")), ids=lambda path: path.stem)
+def test_stored_records_are_those_of_their_study(toml) -> None:
+    """All of the grid with five seeds, by one torch; what the chapter says is made from these."""
+    records = stored(toml.stem)
+    assert [record.key for record in records] == [trial.key for trial in load(toml).trials]
+    assert len({str(record.versions) for record in records}) == 1
+    assert all(sorted(point.seeds) == [0, 1, 2, 3, 4] for point in points(records)[1])
+    assert all(
+        record.result["kept"] == 61_470 - round(record.settings["sparsity"] * 61_470)
+        and record.result["right"] == round(360 * record.result["test"])
+        for record in records
+    )
+
+
+def test_records_that_are_not_stored_are_named() -> None:
+    with pytest.raises(ValueError, match=r"no records of 'none'; there are those of dense, .*long"):
         stored("none")

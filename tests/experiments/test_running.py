@@ -91,6 +91,10 @@ def test_a_wrong_study_starts_nothing(write, folder, calls) -> None:
     for jobs in (0, -2):
         with pytest.raises(StudyError, match="jobs must be 1 or more"):
             run(write(STUDY), jobs=jobs)
+    with pytest.raises(StudyError, match="joblib has no back end 'nonsense' here"):
+        run(write(STUDY), backend="nonsense")
+    with pytest.raises(StudyError, match="'multiprocessing' gives its results at the end alone"):
+        run(write(STUDY), jobs=2, backend="multiprocessing")
     assert not calls() and not (folder / "study.jsonl").exists()
 
 

@@ -120,11 +120,36 @@ def test_a_file_that_is_not_toml_or_lacks_a_key(write, text, says) -> None:
 
 
 def test_a_file_that_cannot_be_read(folder) -> None:
+    (folder / "folder.toml").mkdir()
     (folder / "latin.toml").write_bytes(b"trial = '\xe9'")
     for name, says in (
         ("none.toml", "cannot be read"),
-        (".", "cannot be read"),
+        ("folder.toml", "cannot be read"),
+        ("study.jsonl", "a study is a file that ends in .toml"),
         ("latin.toml", "UTF-8"),
     ):
         with pytest.raises(StudyError, match=says):
             load(folder / name)
+
+
+def test_a_file_of_an_editor_that_marks_its_beginning_and_ends_lines_twice(write) -> None:
+    path = write(GOOD)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert len(load(path).trials) == 4
+    path.write_bytes(path.read_bytes().replace(b"exponent", b"exponnet"))
+    with pytest.raises(StudyError, match=r"line 9, settings\.exponnet"):
+        load(path)
+
+
+def test_a_module_of_another_folder_is_not_taken_for_the_one_beside_the_study(
+    write, folder
+) -> None:
+    load(write(GOOD))
+    other = folder / "other"
+    other.mkdir()
+    module = next(folder.glob("trials_*.py"))
+    (other / module.name).write_text(module.read_text())
+    path = other / "study.toml"
+    path.write_text((folder / "study.toml").read_text())
+    with pytest.raises(StudyError, match=r"line 2, trial: .* is another module here"):
+        load(path)
