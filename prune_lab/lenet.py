@@ -1,4 +1,4 @@
-"""The network of the course: LeNet, small enough that every weight can be seen."""
+"""The networks of the course: LeNet, whose weights can all be seen, and LeNet-300-100."""
 
 from __future__ import annotations
 
@@ -52,10 +52,7 @@ class LeNet(nn.Module):
 
         Raises ValueError for images of another shape.
         """
-        if images.shape[1:] != (1, 32, 32):
-            raise ValueError(
-                f"LeNet reads images of shape (N, 1, 32, 32), but got {tuple(images.shape)}"
-            )
+        _must_be_images(images, "LeNet")
         x = F.max_pool2d(F.relu(self.conv1(images)), 2)
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)
         x = x.flatten(1)
@@ -63,3 +60,54 @@ class LeNet(nn.Module):
         x = F.relu(self.fc2(x))
         logits: Tensor = self.fc3(x)
         return logits
+
+
+class LeNet300100(nn.Module):
+    """LeNet-300-100: three linear layers and no convolution, the lottery tickets' first network.
+
+    ``fc1`` and ``fc2`` have 300 and 100 outputs, with ReLU, ``fc3`` gives the logits. For N images:
+
+    ==================  ================  =======================  ===========
+    step                output            parameters               how many
+    ==================  ================  =======================  ===========
+    images              (N, 1, 32, 32)
+    flatten             (N, 1024)
+    ``fc1``, ReLU       (N, 300)          (300, 1024) and (300,)       307 500
+    ``fc2``, ReLU       (N, 100)          (100, 300) and (100,)         30 100
+    ``fc3``: logits     (N, 10)           (10, 100) and (10,)            1 010
+    ==================  ================  =======================  ===========
+
+    Source: the network of that name in LeCun et al., 1998, see `LeNet`; it read 28x28 pixels and
+    squashed with tanh. ReLU as in J. Frankle, M. Carbin: The lottery ticket hypothesis, ICLR 2019.
+
+    >>> import torch
+    >>> model = LeNet300100()
+    >>> model(torch.zeros(4, 1, 32, 32)).shape
+    torch.Size([4, 10])
+    >>> sum(parameter.numel() for parameter in model.parameters())
+    338610
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(32 * 32, 300)
+        self.fc2 = nn.Linear(300, 100)
+        self.fc3 = nn.Linear(100, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn images (N, 1, 32, 32) into logits (N, 10), as `LeNet` does.
+
+        Raises ValueError for images of another shape.
+        """
+        _must_be_images(images, "LeNet300100")
+        x = F.relu(self.fc1(images.flatten(1)))
+        x = F.relu(self.fc2(x))
+        logits: Tensor = self.fc3(x)
+        return logits
+
+
+def _must_be_images(images: Tensor, who: str) -> None:
+    if images.shape[1:] != (1, 32, 32):
+        raise ValueError(
+            f"{who} reads images of shape (N, 1, 32, 32), but got {tuple(images.shape)}"
+        )

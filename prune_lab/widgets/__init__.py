@@ -5,5 +5,13 @@ from prune_lab.widgets.mask_explorer import MaskExplorer
 from prune_lab.widgets.module_inspector import ModuleInspector
 from prune_lab.widgets.sensitivity_explorer import SensitivityExplorer
 from prune_lab.widgets.static_page import save_page
+from prune_lab.widgets.ticket_explorer import TicketExplorer
 
-__all__ = ["DigitPad", "MaskExplorer", "ModuleInspector", "SensitivityExplorer", "save_page"]
+__all__ = [
+    "DigitPad",
+    "MaskExplorer",
+    "ModuleInspector",
+    "SensitivityExplorer",
+    "TicketExplorer",
+    "save_page",
+]

@@ -24,13 +24,16 @@ from prune_lab.widgets import (
     MaskExplorer,
     ModuleInspector,
     SensitivityExplorer,
+    TicketExplorer,
     save_page,
 )
 from prune_lab.widgets.frontend import STATIC
+from tests.widgets.test_ticket_explorer import result
 
-PANELS = ["MaskExplorer", "SensitivityExplorer", "DigitPad", "ModuleInspector"]
-WITH_SLIDER = PANELS[:3]
-WITH_CANVAS = PANELS[:3]
+PANELS = ["MaskExplorer", "SensitivityExplorer", "TicketExplorer", "DigitPad", "ModuleInspector"]
+WITH_SLIDER = PANELS[:4]
+WITH_CANVAS = PANELS[:4]
+WITH_APPLY = PANELS[:2]
 SIDES = (
     "canvas, button, select, input, table, .prune-lab-readout, .prune-lab-track, .prune-lab-call"
 )
@@ -49,7 +52,8 @@ def pages(tmp_path_factory):
     prune.l1_unstructured(inspected.conv1, "weight", amount=0.3)
     inspector.refresh()
     folder = tmp_path_factory.mktemp("pages")
-    made = (explorer, sensitivity, DigitPad(model, digits), inspector)
+    tickets = TicketExplorer({seed: result(seed) for seed in range(3)})
+    made = (explorer, sensitivity, tickets, DigitPad(model, digits), inspector)
     return dict(
         zip(PANELS, (save_page(w, folder / f"{i}.html") for i, w in enumerate(made)), strict=True)
     )
@@ -89,6 +93,10 @@ class Looks:
     def standing_out(self, part, ratio=3.0):
         """Which pixels of a part differ that much from the ground (WCAG's contrast)."""
         return contrast(self.pixels(part), self.ground()) >= ratio
+
+    def set_to(self, slider, share):
+        """Put a slider to this share of its way."""
+        slider.fill(str(share * float(slider.get_attribute("max"))))
 
     def sticking_out(self):
         """The parts that reach over one of the panel's sides, as HTML."""
@@ -154,7 +162,7 @@ def test_forced_colours_leave_nothing_out(look, panel, scheme):
     seen = look(panel, forced_colors="active", color_scheme=scheme)
     for slider in seen.panel.get_by_role("slider").all():
         slider.scroll_into_view_if_needed()
-        slider.fill("0.5")
+        seen.set_to(slider, 0.5)
         slider.blur()
         seen.settle()
         out = seen.standing_out(slider)
@@ -284,7 +292,7 @@ def test_right_to_left_nothing_sticks_out_or_overlaps(look, panel):
 def test_right_to_left_the_fill_begins_where_the_thumb_does(look, panel):
     seen = look(panel, before=RIGHT_TO_LEFT)
     slider = seen.panel.get_by_role("slider").first
-    slider.fill("0.25")
+    seen.set_to(slider, 0.25)
     slider.blur()
     seen.settle()
     track = seen.pixels(slider)
@@ -392,7 +400,7 @@ def test_slider_picture_and_apply_are_on_one_screen(look, page, panel):
     page.set_viewport_size({"width": 853, "height": 480})
     seen = look(panel)
     parts = [seen.panel.get_by_role("slider").first, seen.panel.locator("canvas").first]
-    if panel != "DigitPad":
+    if panel in WITH_APPLY:
         parts.append(seen.panel.get_by_role("button", name="Apply"))
     boxes = [part.bounding_box() for part in parts]
     top = min(box["y"] for box in boxes)
@@ -400,7 +408,7 @@ def test_slider_picture_and_apply_are_on_one_screen(look, page, panel):
     assert boxes[1]["height"] > 90
 
 
-@pytest.mark.parametrize("panel", ["MaskExplorer", "SensitivityExplorer"])
+@pytest.mark.parametrize("panel", WITH_APPLY)
 def test_a_low_panel_scrolls_and_keeps_slider_and_apply_in_reach(look, page, panel):
     seen = look(panel)
     seen.panel.evaluate("panel => { panel.style.height = '260px' }")

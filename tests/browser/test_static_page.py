@@ -17,11 +17,20 @@ from prune_lab.widgets import (
     MaskExplorer,
     ModuleInspector,
     SensitivityExplorer,
+    TicketExplorer,
     save_page,
 )
 from tests.browser.test_mask_explorer import Explorer, smallest
+from tests.widgets.test_ticket_explorer import RESULTS
 
-WIDGETS = [MaskExplorer, ModuleInspector, DigitPad, SensitivityExplorer]
+DIGITS = load_digits()
+WIDGETS = {
+    "MaskExplorer": lambda model: MaskExplorer(model, data=DIGITS),
+    "ModuleInspector": ModuleInspector,
+    "DigitPad": lambda model: DigitPad(model, DIGITS),
+    "SensitivityExplorer": lambda model: SensitivityExplorer(model, DIGITS),
+    "TicketExplorer": lambda model: TicketExplorer(RESULTS),
+}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +68,7 @@ class OwnPage(Explorer):
 @pytest.fixture
 def explorer(page, open_page, model):
     # Measured before the page is saved, so that its curve is in it.
-    widget = MaskExplorer(model, data=load_digits(), label="model")
+    widget = MaskExplorer(model, data=DIGITS, label="model")
     widget.measure()
     open_page(widget)
     return OwnPage(page)
@@ -130,11 +139,10 @@ def test_what_needs_python_says_so_and_spoils_nothing(page, explorer):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("widget", WIDGETS, ids=lambda widget: widget.__name__)
+@pytest.mark.parametrize("widget", WIDGETS)
 def test_each_widget_opens_in_the_readers_colours(page, open_page, model, widget, scheme):
     page.emulate_media(color_scheme=scheme)
-    data = [] if widget is ModuleInspector else [load_digits()]
-    open_page(widget(model, data=data[0]) if widget is MaskExplorer else widget(model, *data))
+    open_page(WIDGETS[widget](model))
     assert page.get_by_role("group").first.inner_text()
     back = page.locator(".prune-lab").evaluate("panel => getComputedStyle(panel).backgroundColor")
     assert (int(re.search(r"\d+", back).group()) > 127) is (scheme == "light")

@@ -18,6 +18,7 @@ from ipywidgets import Widget
 from nbformat import NotebookNode
 
 import prune_lab.data
+import prune_lab.experiments.tickets
 import prune_lab.training
 from prune_lab.data import Digits, load_digits
 from tutorial import build
@@ -154,8 +155,14 @@ def test_every_link_and_every_chapter_that_is_named_exists(source: Path) -> None
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A place where a chapter's cells run: few digits, no long training, no window."""
     fit, few = prune_lab.training.fit, Digits(*(part[:60] for part in load_digits()))
+    learn = prune_lab.experiments.tickets.learn
     monkeypatch.setattr(prune_lab.data, "load_digits", lambda: few)
     monkeypatch.setattr(prune_lab.training, "fit", lambda *a, **k: fit(*a, **{**k, "epochs": 1}))
+    monkeypatch.setattr(
+        prune_lab.experiments.tickets,
+        "learn",
+        lambda *a, looks, **k: learn(*a, looks=range(len(looks)), **k),
+    )
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.setenv("PRUNE_LAB_GUESSES", "")
     matplotlib.use("agg")

@@ -20,8 +20,15 @@ from torch import nn
 from prune_lab import prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
-from prune_lab.widgets import DigitPad, MaskExplorer, ModuleInspector, SensitivityExplorer
+from prune_lab.widgets import (
+    DigitPad,
+    MaskExplorer,
+    ModuleInspector,
+    SensitivityExplorer,
+    TicketExplorer,
+)
 from tests.widgets.browser_side import hidden, shown
+from tests.widgets.test_ticket_explorer import RESULTS
 
 DIGITS = load_digits()
 PANELS = {
@@ -29,6 +36,7 @@ PANELS = {
     "sensitivity": lambda model, **more: SensitivityExplorer(model, DIGITS, **more),
     "pad": lambda model, **more: DigitPad(model, DIGITS, **more),
     "inspector": lambda model, **more: ModuleInspector(model, **more),
+    "tickets": lambda model, **more: TicketExplorer(RESULTS, **more),
 }
 
 
