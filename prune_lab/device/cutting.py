@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from prune_lab.device.extras import extra
-from prune_lab.training import at_rest
 
 
 def cut_channels(
@@ -30,8 +30,9 @@ def cut_channels(
         amount: 0 or more, below 1.
         keep: layers whose outputs stay, all of them.
 
-    Raises ValueError for another amount, for a model with masks, for one that cannot be followed,
-    and where the answers would have another shape; ImportError if Torch-Pruning is not installed.
+    Raises ValueError for another amount, for a model with masks, for one that cannot be followed or
+    answers with more than one tensor, and where the answers would have another shape. Raises
+    ImportError if Torch-Pruning is not installed.
 
     >>> import torch
     >>> model = nn.Sequential(nn.Linear(8, 20), nn.ReLU(), nn.Linear(20, 3))
@@ -47,24 +48,26 @@ def cut_channels(
     if any(module not in places for module in keep):
         raise ValueError("keep names a layer that the model does not have")
     small = copy.deepcopy(model)
-    wanted, last = _ran(small, images)
-    kept = [*last, *(small.get_submodule(places[module]) for module in keep)]
     modes = {module: module.training for module in small.modules()}
+    small.eval().requires_grad_(True)  # what hangs together is read off the gradients
+    wanted, last = _ran(small, images)
     try:
-        small.eval()
         tp.pruner.BasePruner(
             small,
             images,
             importance=tp.importance.GroupMagnitudeImportance(p=2),
             pruning_ratio=amount,
-            ignored_layers=kept,
+            ignored_layers=[*last, *(small.get_submodule(places[module]) for module in keep)],
         ).step()
-        found, _ = _ran(small, images)
-    except Exception as error:  # whatever the model's own code raises
+        found, _last = _ran(small, images)
+    except Exception as error:  # whatever it stumbles over
         sentence = str(error).strip().partition("\n")[0]
         raise ValueError(f"Torch-Pruning cannot cut this model: {sentence}") from None
     for module, mode in modes.items():
         module.training = mode
+    names = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    for name, parameter in small.named_parameters():
+        parameter.requires_grad_(name not in names)
     if found.shape != wanted.shape:
         raise ValueError(
             f"the answers would have the shape {tuple(found.shape)}, not {tuple(wanted.shape)}: "
@@ -87,8 +90,13 @@ def _ran(model: nn.Module, images: Tensor) -> tuple[Tensor, list[nn.Module]]:
         if weight is not None and weight.dim() > 1
     ]
     try:
-        with at_rest(model):
-            return model(images), last
+        with torch.enable_grad():
+            answer = model(images)
     finally:
         for hook in hooks:
             hook.remove()
+    if not isinstance(answer, Tensor):
+        raise ValueError(f"the model must answer with one tensor, not {type(answer).__name__}")
+    if not answer.requires_grad:
+        raise ValueError("the model must be one that torch can differentiate")
+    return answer.detach(), last

@@ -26,7 +26,8 @@ def compress(model: nn.Module) -> bytes:
 
     A tensor with few different values becomes a table of them, the most frequent first, and for
     each entry its place in the table; zero needs none. Places and zeros are entropy-coded: the more
-    zeros, and the fewer values (`prune_lab.device.sharing`), the fewer bytes.
+    zeros, and the fewer values (`prune_lab.device.sharing`), the fewer bytes. (A -0.0 comes back as
+    0.0.)
 
     Raises ValueError for a tensor of complex numbers, or one that is too large: 65,534 a side.
 
@@ -141,7 +142,9 @@ def _numbers(tensor: Tensor) -> list[int]:
     integers = _INTEGERS.get(tensor.element_size())
     if integers is None or tensor.is_complex():
         raise ValueError(f"a tensor of {tensor.dtype} cannot be written")
-    array = tensor.detach().cpu().contiguous().flatten().view(integers).numpy()
+    flat = tensor.detach().cpu().flatten()
+    flat = flat.where(flat != 0, torch.zeros_like(flat))  # a mask leaves -0.0 where it was negative
+    array = flat.view(integers).numpy()
     return array.view(f"u{array.itemsize}").tolist()
 
 

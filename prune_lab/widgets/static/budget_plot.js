@@ -1,7 +1,6 @@
 // The models of a BudgetExplorer as dots: the file's bytes to the right, the points lost downwards,
 // and the limits as lines. What is over a limit is faint; the one to take has a ring.
 
-import { grouped } from "./amount.js";
 import { pen } from "./curve.js";
 import { element, fitted, write } from "./panel.js";
 import { drawGrid, drawLine, placeOf, scaleOf } from "./plot.js";
@@ -9,6 +8,7 @@ import { drawGrid, drawLine, placeOf, scaleOf } from "./plot.js";
 /** @import { Candidate, Limits, Now } from "./budget_explorer.js" */
 /** @import { Screen } from "./panel.js" */
 
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 const TALL = 260; // CSS pixels, for text of the size 14
 const NEAR = 30; // CSS pixels between the pointer and a dot
 
@@ -27,7 +27,7 @@ export function plane(candidates) {
     heights: [0, most / 2, most].map((lost) => ({ at: 0.95 - (0.9 * lost) / most, text: lost ? `−${lost}` : "0" })),
     below: powers.map((power, i) => ({
       at: i / (powers.length - 1),
-      text: `${grouped(10 ** power)}${i === powers.length - 1 ? " bytes" : ""}`,
+      text: `${10 ** (power % 3)} ${UNITS[Math.floor(power / 3)]}`,
       align: /** @type {CanvasTextAlign} */ (i === 0 ? "left" : i === powers.length - 1 ? "right" : "center"),
     })),
   };
@@ -92,11 +92,12 @@ function legendOf(candidates) {
  */
 export function budgetPlot(redraw, words) {
   const canvas = element("canvas", { role: "img", dir: "ltr", tabindex: 0 });
-  const [entry, legend] = [
-    element("div", { class: "prune-lab-entry" }),
-    element("div", { class: "prune-lab-legend" }),
-  ];
-  const title = element("div", { class: "prune-lab-title" }, "points of accuracy lost, against the file's bytes");
+  const [entry, legend] = [element("div", { class: "prune-lab-entry" }), element("div", { class: "prune-lab-legend" })];
+  const title = element(
+    "div",
+    { class: "prune-lab-title" },
+    "points of accuracy lost against the size of the file (faint: over the budget; ring: the one to take)",
+  );
   const box = element("div", { class: "prune-lab-chart" }, title, canvas, legend, entry);
   let [width, height, scale, marked] = [0, TALL, 1, -1];
   /** @type {Candidate[]} */
@@ -133,7 +134,12 @@ export function budgetPlot(redraw, words) {
     draw(now, screen) {
       if (shown !== now.candidates) legend.replaceChildren(...legendOf(now.candidates));
       shown = now.candidates;
-      write(entry, shown[marked] ? words(shown[marked], now.limits) : "Point at a dot, or press an arrow key on the picture, to see which model it is.");
+      write(
+        entry,
+        shown[marked]
+          ? words(shown[marked], now.limits)
+          : "Point at a dot, or press an arrow key on the picture, to see which model it is.",
+      );
       const met = `${now.meeting.length} of ${shown.length} models meet the budget`;
       canvas.setAttribute("aria-label", shown[marked] ? words(shown[marked], now.limits) : met);
       if (width <= 0) return; // not on the screen
