@@ -20,6 +20,7 @@ from prune_lab import plots, prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import (
+    BudgetExplorer,
     DigitPad,
     MaskExplorer,
     ModuleInspector,
@@ -28,7 +29,7 @@ from prune_lab.widgets import (
 )
 from prune_lab.widgets.frontend import STATIC
 
-PANELS = ["MaskExplorer", "SensitivityExplorer", "DigitPad", "ModuleInspector"]
+PANELS = ["MaskExplorer", "SensitivityExplorer", "DigitPad", "ModuleInspector", "BudgetExplorer"]
 WITH_SLIDER = PANELS[:3]
 WITH_CANVAS = PANELS[:3]
 SIDES = (
@@ -49,7 +50,7 @@ def pages(tmp_path_factory):
     prune.l1_unstructured(inspected.conv1, "weight", amount=0.3)
     inspector.refresh()
     folder = tmp_path_factory.mktemp("pages")
-    made = (explorer, sensitivity, DigitPad(model, digits), inspector)
+    made = (explorer, sensitivity, DigitPad(model, digits), inspector, BudgetExplorer())
     return dict(
         zip(PANELS, (save_page(w, folder / f"{i}.html") for i, w in enumerate(made)), strict=True)
     )

@@ -18,7 +18,13 @@ from torch import nn
 from prune_lab import prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
-from prune_lab.widgets import DigitPad, MaskExplorer, ModuleInspector, SensitivityExplorer
+from prune_lab.widgets import (
+    BudgetExplorer,
+    DigitPad,
+    MaskExplorer,
+    ModuleInspector,
+    SensitivityExplorer,
+)
 from tests.widgets.browser_side import hidden, shown
 
 DIGITS = load_digits()
@@ -27,6 +33,7 @@ PANELS = {
     "sensitivity": lambda model, **more: SensitivityExplorer(model, DIGITS, **more),
     "pad": lambda model, **more: DigitPad(model, DIGITS, **more),
     "inspector": lambda model, **more: ModuleInspector(model, **more),
+    "budget": lambda model, **more: BudgetExplorer(**more),
 }
 
 
