@@ -48,6 +48,11 @@ class Size:
     zipped: int
     sparse: int
 
+    @property
+    def sparsity(self) -> float:
+        """The fraction of the parameters that are zero, 0 to 1; 0 where there are none."""
+        return 1 - self.kept / self.parameters if self.parameters else 0.0
+
 
 def size(model: nn.Module, images: Tensor) -> Size:
     """Measure how large a model is; the model is left as it was.

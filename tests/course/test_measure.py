@@ -80,6 +80,13 @@ def test_a_removed_mask_leaves_a_dense_file_that_zips_well() -> None:
     assert measured.macs == LENET_MACS
 
 
+def test_sparsity_is_the_share_of_zeros() -> None:
+    assert size(trained_lenet(), IMAGES).sparsity == 0
+    measured = size(pruned(0.9), IMAGES)
+    assert measured.sparsity == pytest.approx(0.9 * (61_706 - 236) / 61_706, abs=1e-4)
+    assert size(nn.ReLU(), IMAGES).sparsity == 0
+
+
 def test_sparse_is_never_larger_than_plain_for_a_dense_model() -> None:
     measured = size(trained_lenet(), IMAGES)
     assert 4 * 61_706 < measured.sparse <= measured.plain
