@@ -149,8 +149,6 @@ class _Reader:
         else:
             self._operations.append(made)
             self._places[node] = len(self._operations)
-        if call.endswith("_"):  # in place: whoever reads the input from now on reads the result
-            self._places[node.args[0]] = self._places[node]
 
     def _must_be_flat(self, node: Any) -> None:
         shape = node.args[0].meta["val"].shape
