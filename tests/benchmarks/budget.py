@@ -255,8 +255,9 @@ def _goals(
         ("macs", MACS, "1/5 of the multiplications"),
         ("file", FILE, "1/100 of the file"),
     ):
-        yield f"At most {what}, the most accurate on validation digits; goal, {POINTS:g} point lost "
-        yield "at most in each seed:"
+        yield f"At most {what}, the most accurate on validation digits, and the most points that a "
+        yield f"seed loses. Goal, {POINTS:g} in each seed:"
+        yield ""
         for name in _chosen(by_name, cost, share):
             most = max(points_lost(by_name[name], dense))
             yield f"* {name}: {most:.2f}, {'reached' if most <= POINTS else 'missed'}."
