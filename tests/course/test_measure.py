@@ -167,7 +167,10 @@ def test_shifted_accuracy_is_the_mean_of_nine() -> None:
 def test_energy_is_estimated_from_the_published_figures() -> None:
     measured = size(pruned(), IMAGES)
     found = estimated_energy(measured)
-    assert found.joules == pytest.approx(1e-12 * (LENET_MACS * 9.6 + measured.kept * 640))
+    words = 61_706 + 2 * (61_706 - 236)  # weights, masks, and the product of both
+    assert found.joules == pytest.approx(1e-12 * (LENET_MACS * 9.6 + words * 640))
+    zeros = estimated_energy(size(removed(pruned()), IMAGES))
+    assert zeros == estimated_energy(size(trained_lenet(), IMAGES))
     assert "Horowitz 2014" in repr(found)
 
 
