@@ -27,7 +27,8 @@ from prune_lab import prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.training import fit
-from prune_lab.widgets import DigitPad, MaskExplorer, ModuleInspector, SensitivityExplorer
+from prune_lab.widgets import BudgetExplorer, DigitPad, MaskExplorer
+from prune_lab.widgets import ModuleInspector, SensitivityExplorer
 
 torch.manual_seed(0)
 model, digits = LeNet(), load_digits()
@@ -64,6 +65,11 @@ PICTURES: dict[str, tuple[str, str, Callable[[Notebook], None]]] = {
         'ModuleInspector(model, module="conv1")',
         "Module inspector",
         _prune_in_a_later_cell,
+    ),
+    "budget-explorer": (
+        "BudgetExplorer(most_bytes=50_000)",
+        "Budget explorer",
+        lambda notebook: None,
     ),
     "digit-pad": ("DigitPad(model, digits, amount=0.9)", "Digit pad", _break_a_digit),
     "sensitivity-explorer": (

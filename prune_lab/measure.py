@@ -48,6 +48,11 @@ class Size:
     zipped: int
     sparse: int
 
+    @property
+    def sparsity(self) -> float:
+        """The fraction of the parameters that are zero, 0 to 1; 0 where there are none."""
+        return 1 - self.kept / self.parameters if self.parameters else 0.0
+
 
 def size(model: nn.Module, images: Tensor) -> Size:
     """Measure how large a model is; the model is left as it was.
@@ -182,10 +187,11 @@ _RAPL = Path("/sys/class/powercap")
 
 
 def estimated_energy(measured: Size) -> Energy:
-    """Estimate what one image costs: its multiplications, and each kept weight from DRAM once.
+    """Estimate what one image costs: its multiplications, and all that is held from DRAM once.
 
     Each multiplication and addition of 32 bits takes 4.6 pJ and a word from an 8 KiB cache 5 pJ;
-    a weight that comes from DRAM takes 640 pJ. Where the weights stay in a cache, it is less.
+    a word that comes from DRAM takes 640 pJ. Zeros and masks are fetched and multiplied like all
+    else. Where the weights stay in a cache, it is less.
 
     Source: M. Horowitz: Computing's energy problem (and what we can do about it), ISSCC 2014.
 
@@ -194,7 +200,7 @@ def estimated_energy(measured: Size) -> Energy:
     43.5 µJ (estimated, Horowitz 2014, 45 nm)
     """
     each = _MULTIPLY + _ADD + _CACHE_WORD
-    picojoules = measured.macs * each + measured.kept * _DRAM_WORD
+    picojoules = measured.macs * each + measured.memory / 4 * _DRAM_WORD
     return Energy(picojoules * 1e-12, _ESTIMATE)
 
 

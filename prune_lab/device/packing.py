@@ -13,8 +13,9 @@ import zlib
 import torch
 from torch import Tensor
 
-from prune_lab.device.coder import Chance, Coder, Decoder, Encoder, Numbers, learnt, plain
+from prune_lab.device.coder import Coder, Decoder, Encoder, Numbers, plain
 from prune_lab.device.grid import on_grid
+from prune_lab.device.matrix import Matrix
 from prune_lab.device.operations import (
     MOST_WEIGHTS,
     OPERATIONS,
@@ -24,7 +25,6 @@ from prune_lab.device.operations import (
 )
 
 VERSION = 1
-_TRUST = 16.0  # how many entries the density of the whole matrix is worth, beside a row's own
 
 
 def pack(network: Network) -> bytes:
@@ -136,54 +136,11 @@ class _Format:
         step, wholes = (None, None) if tensor is None else on_grid(tensor)
         step = self._float(step, 16)
         rows = shape[0] if len(shape) > 1 else 1
-        wholes = _Matrix(self._coder, rows, math.prod(shape) // max(rows, 1)).code(wholes)
+        wholes = Matrix(self._coder, rows, math.prod(shape) // max(rows, 1)).code(wholes)
         found = (torch.tensor(wholes, dtype=torch.float32) * step).reshape(shape)
         if not found.isfinite().all():
             raise ValueError("a weight is infinite or NaN")
         return found
-
-
-class _Matrix:
-    """Whole numbers in rows and columns, most of them zero.
-
-    How likely an entry is not zero is told by its row, its column and the whole matrix: a row with
-    many entries so far goes on like that. With odds ``p / (1 - p)`` that is
-    ``odds(row) * odds(column) / odds(matrix)``, as if row and column knew nothing of each other.
-    """
-
-    def __init__(self, coder: Coder, rows: int, columns: int) -> None:
-        self._coder = coder
-        self._rows = [Chance() for _ in range(rows)]
-        self._columns = [Chance() for _ in range(columns)]
-        self._all = Chance()
-        self._negative = Chance()
-        self._sizes = Numbers()
-
-    def code(self, wholes: list[int] | None) -> list[int]:
-        found: list[int] = []
-        for row in self._rows:
-            for column in self._columns:
-                given = None if wholes is None else wholes[len(found)]
-                found.append(self._entry(given, row, column))
-        return found
-
-    def _entry(self, given: int | None, row: Chance, column: Chance) -> int:
-        density = self._all.of_one
-        odds = _odds(row, density) * _odds(column, density) * (1 - density) / density
-        there = self._coder.bit(None if given is None else given != 0, odds / (1 + odds))
-        for chance in (row, column, self._all):
-            chance.learn(there)
-        if not there:
-            return 0
-        negative = learnt(self._coder, None if given is None else given < 0, self._negative)
-        size = self._sizes.code(self._coder, None if given is None else abs(given) - 1) + 1
-        return -size if negative else size
-
-
-def _odds(chance: Chance, density: float) -> float:
-    """The odds of a row or column: the matrix's density counts as `_TRUST` entries of it."""
-    zeros = chance.seen - chance.ones
-    return (chance.ones + _TRUST * density) / (zeros + _TRUST * (1 - density))
 
 
 def _bits(number: float) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from prune_lab.device.extras import extra
+
 LEVELS = {"L": 7, "M": 15, "Q": 25, "H": 30}  # percent of the code that may be lost
 _LARGEST = {"L": 2953, "M": 2331, "Q": 1663, "H": 1273}  # bytes in version 40, ISO/IEC 18004
 _BORDER = 4  # modules of white around the code, as the standard wants
@@ -41,7 +43,7 @@ class QRCode:
                 f"a QR code of level {level} holds 1 to {_LARGEST[level]:,} bytes, "
                 f"but got {len(payload):,}"
             )
-        segno = _extra("segno")
+        segno = extra("segno")
         self.payload = bytes(payload)
         self.level = level
         self._code = segno.make_qr(self.payload, error=level, mode="byte", boost_error=False)
@@ -70,16 +72,8 @@ def read(image: Any) -> bytes:
     Raises ValueError if there is not exactly one code that can be read, ImportError if zxing-cpp is
     not installed.
     """
-    zxing = _extra("zxingcpp")
+    zxing = extra("zxingcpp")
     found = zxing.read_barcodes(image, formats=zxing.BarcodeFormat.QRCode)
     if len(found) != 1:
         raise ValueError(f"one QR code is needed, but {len(found) or 'none'} can be read here")
     return bytes(found[0].bytes)
-
-
-def _extra(name: str) -> Any:
-    """Import a library that not everybody has."""
-    try:
-        return __import__(name)
-    except ImportError:
-        raise ImportError(f"{name} is missing: pip install 'prune-lab[device]'") from None

@@ -56,7 +56,7 @@ def trace(model: nn.Module, images: Tensor, mean: float = 0.0, deviation: float 
     """
     batch = {0: torch.export.Dim("N")}
     try:
-        model = _without_masks(model).eval().float().cpu()
+        model = without_masks(model).eval().float().cpu()
         with torch.no_grad():
             program = torch.export.export(model, (images.float().cpu(),), dynamic_shapes=(batch,))
     except Exception as error:  # torch names what it cannot follow in many classes of error
@@ -70,8 +70,13 @@ def trace(model: nn.Module, images: Tensor, mean: float = 0.0, deviation: float 
     return network
 
 
-def _without_masks(model: nn.Module) -> nn.Module:
-    """A copy of the model in which every mask is made permanent."""
+def without_masks(model: nn.Module) -> nn.Module:
+    """Return a copy of the model in which every mask is made permanent.
+
+    >>> model = prune.l1_unstructured(nn.Linear(4, 2), "weight", amount=0.5)
+    >>> prune.is_pruned(without_masks(model)), prune.is_pruned(model)
+    (False, True)
+    """
     model = copy.deepcopy(model)
     for module in model.modules():
         for hook in list(module._forward_pre_hooks.values()):
@@ -144,8 +149,6 @@ class _Reader:
         else:
             self._operations.append(made)
             self._places[node] = len(self._operations)
-        if call.endswith("_"):  # in place: whoever reads the input from now on reads the result
-            self._places[node.args[0]] = self._places[node]
 
     def _must_be_flat(self, node: Any) -> None:
         shape = node.args[0].meta["val"].shape

@@ -1,5 +1,6 @@
 """Widgets for JupyterLab, Notebook, VS Code and Colab: one file per widget."""
 
+from prune_lab.widgets.budget_explorer import BudgetExplorer
 from prune_lab.widgets.digit_pad import DigitPad
 from prune_lab.widgets.mask_explorer import MaskExplorer
 from prune_lab.widgets.module_inspector import ModuleInspector
@@ -8,6 +9,7 @@ from prune_lab.widgets.static_page import save_page
 from prune_lab.widgets.ticket_explorer import TicketExplorer
 
 __all__ = [
+    "BudgetExplorer",
     "DigitPad",
     "MaskExplorer",
     "ModuleInspector",

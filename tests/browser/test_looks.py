@@ -20,6 +20,7 @@ from prune_lab import plots, prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import (
+    BudgetExplorer,
     DigitPad,
     MaskExplorer,
     ModuleInspector,
@@ -30,7 +31,14 @@ from prune_lab.widgets import (
 from prune_lab.widgets.frontend import STATIC
 from tests.widgets.test_ticket_explorer import result
 
-PANELS = ["MaskExplorer", "SensitivityExplorer", "TicketExplorer", "DigitPad", "ModuleInspector"]
+PANELS = [
+    "MaskExplorer",
+    "SensitivityExplorer",
+    "TicketExplorer",
+    "DigitPad",
+    "ModuleInspector",
+    "BudgetExplorer",
+]
 WITH_SLIDER = PANELS[:4]
 WITH_CANVAS = PANELS[:4]
 WITH_APPLY = PANELS[:2]
@@ -53,7 +61,8 @@ def pages(tmp_path_factory):
     inspector.refresh()
     folder = tmp_path_factory.mktemp("pages")
     tickets = TicketExplorer({seed: result(seed) for seed in range(3)})
-    made = (explorer, sensitivity, tickets, DigitPad(model, digits), inspector)
+    pad = DigitPad(model, digits)
+    made = (explorer, sensitivity, tickets, pad, inspector, BudgetExplorer())
     return dict(
         zip(PANELS, (save_page(w, folder / f"{i}.html") for i, w in enumerate(made)), strict=True)
     )

@@ -11,8 +11,10 @@ from playwright.sync_api import expect
 from torch import nn
 
 from prune_lab.data import load_digits
+from prune_lab.device.candidates import Candidate
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import (
+    BudgetExplorer,
     DigitPad,
     MaskExplorer,
     ModuleInspector,
@@ -185,3 +187,27 @@ def test_in_a_sandboxed_frame_without_a_hosts_variables(page, tmp_path, model):
     expect(panel.locator(".prune-lab-counts")).to_contain_text("150 kept · 0 pruned")
     page.keyboard.press("End")
     expect(panel.locator(".prune-lab-counts")).to_contain_text("0 kept · 150 pruned")
+
+
+def test_a_budget_is_worked_out_without_python(page, open_page):
+    dense = Candidate("<b>dense</b>", "a", 9000, 0.4, validation=0.99, test=0.98)
+    small = Candidate("small", "b", 1000, 0.1, validation=0.97, test=0.96)
+    open_page(BudgetExplorer([dense, small]))
+    panel = page.get_by_role("group", name="Budget explorer")
+    verdict = panel.locator(".prune-lab-verdict")
+    expect(verdict).to_contain_text("<b>dense</b>")
+    expect(verdict).to_contain_text("98.0 % of the test digits")
+    file, _time, points = panel.get_by_role("slider").all()
+    file.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(verdict).to_contain_text("small")
+    expect(verdict).to_contain_text("1 of 2 models meet the budget")
+    points.fill("0.5")
+    expect(verdict).to_contain_text("No model meets the budget")
+    picture = panel.get_by_role("img")
+    picture.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(panel.locator(".prune-lab-entry")).to_have_text(
+        "small: 1,000 bytes, 0.1 ms, 2 points lost (too much: accuracy lost)"
+    )

@@ -80,6 +80,13 @@ def test_a_removed_mask_leaves_a_dense_file_that_zips_well() -> None:
     assert measured.macs == LENET_MACS
 
 
+def test_sparsity_is_the_share_of_zeros() -> None:
+    assert size(trained_lenet(), IMAGES).sparsity == 0
+    measured = size(pruned(0.9), IMAGES)
+    assert measured.sparsity == pytest.approx(0.9 * (61_706 - 236) / 61_706, abs=1e-4)
+    assert size(nn.ReLU(), IMAGES).sparsity == 0
+
+
 def test_sparse_is_never_larger_than_plain_for_a_dense_model() -> None:
     measured = size(trained_lenet(), IMAGES)
     assert 4 * 61_706 < measured.sparse <= measured.plain
@@ -160,7 +167,10 @@ def test_shifted_accuracy_is_the_mean_of_nine() -> None:
 def test_energy_is_estimated_from_the_published_figures() -> None:
     measured = size(pruned(), IMAGES)
     found = estimated_energy(measured)
-    assert found.joules == pytest.approx(1e-12 * (LENET_MACS * 9.6 + measured.kept * 640))
+    words = 61_706 + 2 * (61_706 - 236)  # weights, masks, and the product of both
+    assert found.joules == pytest.approx(1e-12 * (LENET_MACS * 9.6 + words * 640))
+    zeros = estimated_energy(size(removed(pruned()), IMAGES))
+    assert zeros == estimated_energy(size(trained_lenet(), IMAGES))
     assert "Horowitz 2014" in repr(found)
 
 

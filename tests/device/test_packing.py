@@ -199,6 +199,12 @@ def test_bytes_after_the_end_and_a_cut_stream_are_refused_with_the_right_checksu
         plain(Decoder(b"\xff"), None, 64)
 
 
+def test_four_bytes_behind_the_end_are_read_as_zero_and_a_fifth_is_an_error() -> None:
+    assert plain(Decoder(b""), None, 8) == 255  # eight bits of the four; a bit below half is a 1
+    with pytest.raises(ValueError, match="ends too early"):
+        plain(Decoder(b""), None, 9)
+
+
 def test_no_payload_does_more_than_refuse_in_a_sentence() -> None:
     """10,000 payloads: random ones, mutated ones, each also with the right checksum."""
     generator = random.Random(0)

@@ -76,6 +76,23 @@ def test_what_is_changed_in_place_is_read_changed() -> None:
         assert torch.allclose(trace(model, images)(images), model(images), atol=1e-6)
 
 
+def test_what_is_traced_wrongly_is_refused() -> None:
+    class Late(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(6, 6)
+
+        def forward(self, images: Tensor) -> Tensor:
+            x = self.layer(images.flatten(1))
+            y = x.view(-1, 6)
+            x.relu_()
+            return y.tanh()
+
+    torch.manual_seed(0)
+    with pytest.raises(ValueError, match="what was traced computes"):
+        trace(Late(), torch.randn(5, 1, 2, 3))
+
+
 def test_a_norm_whose_convolution_has_another_reader_is_refused() -> None:
     class Split(nn.Module):
         def __init__(self) -> None:

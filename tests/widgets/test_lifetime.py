@@ -21,6 +21,7 @@ from prune_lab import prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import (
+    BudgetExplorer,
     DigitPad,
     MaskExplorer,
     ModuleInspector,
@@ -37,6 +38,7 @@ PANELS = {
     "pad": lambda model, **more: DigitPad(model, DIGITS, **more),
     "inspector": lambda model, **more: ModuleInspector(model, **more),
     "tickets": lambda model, **more: TicketExplorer(RESULTS, **more),
+    "budget": lambda model, **more: BudgetExplorer(**more),
 }
 
 
