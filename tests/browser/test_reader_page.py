@@ -90,11 +90,14 @@ def seen(page) -> torch.Tensor:
 
 
 def agrees(page) -> bool:
-    """Whether what is on the screen is what Python's network answers to what is seen."""
+    """Whether what is on the screen is what Python's network answers to what is seen.
+
+    The canvas rounds its ink to 255 steps; tests/device/test_program.py compares exactly.
+    """
     wanted = READER((seen(page) - READER.mean) / READER.deviation)[0]
     texts = page.locator(".reader-logit").all_inner_texts()
     logits = [float(text.replace("−", "-")) for text in texts]
-    if len(logits) != 10 or not np.allclose(logits, wanted, atol=0.02):
+    if len(logits) != 10 or not np.allclose(logits, wanted, rtol=0.02, atol=0.3):
         return False
     named = page.locator(".prune-lab-verdict").inner_text()
     return named.startswith(f"It reads {int(wanted.argmax())} ")
