@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from prune_lab.course import trained_lenet
 from prune_lab.data import load_digits
@@ -25,7 +25,7 @@ from prune_lab.training import evaluate
 from tests.benchmarks.device import records
 from tests.benchmarks.reader import ON_PAPER, given, ink, measuring_page
 from tests.browser import chromium
-from tests.browser.notebook import PATIENCE, until
+from tests.browser.notebook import until
 
 ROW = records()[0]
 PAYLOAD = base64.b64decode(ROW["payload"])
@@ -237,7 +237,7 @@ def film(path: Path, image: np.ndarray) -> Path:
     return path
 
 
-def test_the_camera_sees_a_code(chromium_path, reader, tmp_path) -> None:
+def test_the_camera_sees_a_code(browser, chromium_path, reader, tmp_path) -> None:
     paper = np.full((600, 800), 200, dtype=np.uint8)
     image = QRCode(PAYLOAD).image(4)
     paper[20 : 20 + len(image), 100 : 100 + len(image)] = image
@@ -247,14 +247,13 @@ def test_the_camera_sees_a_code(chromium_path, reader, tmp_path) -> None:
         "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-video-capture={film(tmp_path / 'code.y4m', paper)}",
     ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=arguments)
-        page = browser.new_page()
-        page.goto(reader.as_uri())
-        page.get_by_role("button", name="Camera").click()
-        expect(status(page)).to_contain_text(HERE, timeout=PATIENCE)
-        expect(page.get_by_role("button", name="Camera", exact=True)).to_be_visible()
-        browser.close()
+    seeing = browser.browser_type.launch(executable_path=chromium_path, args=arguments)
+    page = seeing.new_page()
+    page.goto(reader.as_uri())
+    page.get_by_role("button", name="Camera").click()
+    expect(status(page)).to_contain_text(HERE)
+    expect(page.get_by_role("button", name="Camera", exact=True)).to_be_visible()
+    seeing.close()
 
 
 def test_without_a_camera_one_sentence_says_so(closed, reader) -> None:
@@ -291,10 +290,10 @@ def test_accuracy_is_measured_in_a_worker_and_the_last_move_is_always_answered(
     content = given(model, {"fc1.weight": order})
     closed.goto(measuring_page(tmp_path / "measuring.html", content).as_uri())
     closed.evaluate("move(0)")
-    closed.wait_for_function("heard.length === 1")
+    until(lambda: closed.evaluate("heard.length"), 1)
     # A drag: while the first of these is measured, the others wait, and only the last is asked.
     closed.evaluate("move(10000, 20000, 30000, 47500)")
-    closed.wait_for_function("heard.length === 3")
+    until(lambda: closed.evaluate("heard.length"), 3)
     first, _second, last = closed.evaluate("heard")
     assert (first["right"], first["of"], first["bytes"]) == (
         round(evaluate(model, digits.test_images, digits.test_labels) * 360), 360, 4 * 61_706,

@@ -14,6 +14,7 @@ from torch import nn
 from prune_lab import prune
 from prune_lab.course import trained_lenet
 from prune_lab.data import load_digits
+from prune_lab.device.coder import Encoder, Numbers, plain
 from prune_lab.device.exporting import listing
 from prune_lab.device.operations import (
     Add,
@@ -177,6 +178,27 @@ def test_a_hostile_payload_is_refused_where_python_refuses_it() -> None:
     assert [bool(sentence) for sentence in found] == refused
     assert 0 < refused.count(False) < len(payloads)  # some of the broken ones are networks, too
     assert all("\n" not in sentence and len(sentence) < 160 for sentence in found)
+
+
+def test_a_tensor_that_would_fill_the_machine_is_refused_before_there_is_one() -> None:
+    encoder, sizes = Encoder(), Numbers()
+
+    def write(*numbers: int) -> None:
+        for number in numbers:
+            sizes.code(encoder, number)
+
+    write(1, 3)  # the shape of an image
+    plain(encoder, 0, 32)
+    plain(encoder, 0x3F800000, 32)
+    write(1, 1, 0, 2, 60_000, 60_000)  # one operation, linear, of the image; its weight's shape
+    payload = sealed(encoder.finish() + bytes(8))
+    with pytest.raises(ValueError, match="at most 524,288 weights"):
+        unpack(payload)
+    found = in_node(
+        "try { unpack(bytes(given)); return ''; } catch (error) { return error.message; }",
+        base64.b64encode(payload).decode(),
+    )
+    assert found == "a payload holds at most 524288 weights"
 
 
 def _refused(payload: bytes) -> bool:
