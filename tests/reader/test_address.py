@@ -11,6 +11,7 @@ import zlib
 import pytest
 import torch
 
+import prune_lab.reader.address as reader
 from prune_lab.device.operations import (
     Convolution,
     Flatten,
@@ -55,14 +56,39 @@ def test_each_recorded_reader_fits_into_one_code(payload: bytes) -> None:
     assert read(code.image(3)).decode() == found
 
 
-def test_no_network_ends_the_comment_too_early() -> None:
-    """One address in a hundred would, and be an empty page."""
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(150):
-        weight = torch.randint(-9, 10, (10, 1), generator=generator) * 1.0
-        pool, flat = MaxPool((0,), (32, 32), (32, 32)), Flatten((1,))
-        network = Network([pool, flat, Linear((2,), weight, torch.zeros(10))], (1, 32, 32))
-        assert bytes_in(address(network))[0] == pack(network)[5:]
+def small() -> Network:
+    pool, flat = MaxPool((0,), (32, 32), (32, 32)), Flatten((1,))
+    layer = Linear((2,), torch.arange(-4.0, 6)[:, None], torch.zeros(10))
+    return Network([pool, flat, layer], (1, 32, 32))
+
+
+def page_whose_letters_hold(text: str, payload: bytes) -> bytes:
+    """Bytes that, behind the payload, are letters with this text among the first."""
+    size, digits = 8 * len(payload), 5 * len(payload)
+    for first in range(89**2):
+        head = first
+        for letter in text:
+            head = head * 89 + ord(letter) % 89
+        number = head * 89**digits
+        number += (int.from_bytes(payload, "little") - number) % (
+            1 << size
+        )  # the payload is lowest
+        data = number.to_bytes(-(-number.bit_length() // 8), "little")
+        if data[-1] == 1:  # what stands above all bytes
+            return data[len(payload) : -1]
+    raise AssertionError
+
+
+@pytest.mark.parametrize("text", ["-->", "--!>"])
+def test_no_network_ends_the_comment_too_early(monkeypatch, text) -> None:
+    """One address in three hundred would, and show a page of its own letters."""
+    network = small()
+    payload = pack(network)[5:]
+    page = page_whose_letters_hold(text, payload)
+    assert text in reader._letters(payload + page)
+    monkeypatch.setattr(reader, "_page", lambda spaces: page + bytes(spaces))
+    letters = re.fullmatch(r"data:text/html,<!--(.*)--><script>.*", address(network))[1]
+    assert text not in letters and not letters.startswith((">", "->"))
 
 
 def test_a_layer_without_a_bias_gets_one_of_zeros() -> None:
