@@ -12,6 +12,7 @@ from torch import nn
 from prune_lab.data import Digits, load_digits
 from prune_lab.experiments import tickets
 from prune_lab.experiments.importance import weights_of
+from prune_lab.experiments.records import stored
 from prune_lab.experiments.tickets import alike, drawn, learn, masked, pictures, shuffled, trial
 from prune_lab.lenet import LeNet, LeNet300100
 
@@ -204,3 +205,19 @@ def test_settings_that_make_no_sense_are_refused_before_anything_is_trained(
         with pytest.raises(ValueError, match=f"^{says}"):
             refuses()
     assert not trained
+
+
+@pytest.mark.parametrize("study", ["tickets", "tickets-lenet"])
+def test_the_stored_results_belong_together_and_say_what_chapter_11_does(study) -> None:
+    results = {record.seed: record.result for record in stored(study)}
+    first, seeds = alike(results), len(results)
+    assert first["kept"] == pytest.approx([0.64**n for n in range(len(first["kept"]))], abs=1e-4)
+    after = {
+        step: {
+            name: sum(r["test"][name][5][first["steps"].index(step)] for r in results.values())
+            for name in ("ticket", "new start", "shuffled")
+        }
+        for step in (20, 240)
+    }
+    assert after[20]["ticket"] - after[20]["new start"] >= 0.15 * seeds
+    assert after[240]["ticket"] > after[240]["new start"] > after[240]["shuffled"]
