@@ -68,7 +68,7 @@ grade-test: venv ## Grade hostile notebooks; build the wheel, learn and grade wi
 	.venv-grade/bin/python -m pip install --quiet --constraint constraints.txt "$$(ls $(CURDIR)/dist/*.whl)[grade]"
 	$(BIN)/pytest tests/grading
 
-hosts: venv ## Try the panels in Notebook 7 and marimo, which go into .venv-hosts
+hosts: venv ## Try the panels in Notebook 7, marimo and Firefox; the first two go into .venv-hosts
 	$(PYTHON) -m venv .venv-hosts
 	.venv-hosts/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test,hosts]'
 	.venv-hosts/bin/pytest tests/hosts

@@ -3,8 +3,8 @@
 :mod:`prune_lab.course.checks` holds one file of checks for each chapter, made with
 :mod:`prune_lab.course.judging`; :mod:`prune_lab.course.weights` the networks trained with five
 seeds, of which `trained_lenet` gives one; :mod:`prune_lab.course.guesses` what learners expect
-before they run a cell; :mod:`~prune_lab.course.signing`
-which notebooks Jupyter may trust; :mod:`~prune_lab.course.start`,
+before they run a cell; :mod:`~prune_lab.course.signing` which notebooks Jupyter may trust;
+:mod:`~prune_lab.course.saving` what it stores of a panel; :mod:`~prune_lab.course.start`,
 :mod:`~prune_lab.course.release` and :mod:`~prune_lab.course.grade` are the commands of that name.
 """
 

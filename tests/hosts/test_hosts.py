@@ -1,6 +1,6 @@
 """Panels in hosts other than JupyterLab: Notebook 7 and marimo, in headless Chromium.
 
-`make hosts` installs both into .venv-hosts and runs this file; `make test` does not, for they are
+`make hosts` installs both into .venv-hosts and runs this folder; `make test` does not, for they are
 large and bring servers of their own.
 """
 
@@ -130,10 +130,15 @@ def test_notebook_7(page, tmp_path):
     options = ["--IdentityProvider.token=secret", "--ServerApp.root_dir=."]
     with serving(tmp_path, *command.split(), *options) as address:
         page.goto(f"{address}/notebooks/notebook.ipynb?token=secret")
-        # What is pressed before the kernel is there is lost.
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
-        page.locator(".jp-CodeCell .cm-content").first.click()
-        page.keyboard.press("Shift+Enter")
+        cell = page.locator(".jp-CodeCell").first
+
+        def begun():
+            """Run the cell; a run that is asked for before the kernel is there is lost."""
+            cell.locator(".cm-content").click()
+            page.keyboard.press("Control+Enter")
+            return cell.locator(".jp-InputPrompt").first.inner_text() != "[ ]:"
+
+        until(begun, True)
         page.get_by_role("group", name="Mask explorer for").first.wait_for()
 
         def look(amount, kept):
