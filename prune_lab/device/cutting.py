@@ -48,7 +48,6 @@ def cut_channels(
     if any(module not in places for module in keep):
         raise ValueError("keep names a layer that the model does not have")
     small = copy.deepcopy(model)
-    modes = {module: module.training for module in small.modules()}
     small.eval().requires_grad_(True)  # what hangs together is read off the gradients
     wanted, last = _ran(small, images)
     try:
@@ -63,17 +62,21 @@ def cut_channels(
     except Exception as error:  # whatever it stumbles over
         sentence = str(error).strip().partition("\n")[0]
         raise ValueError(f"Torch-Pruning cannot cut this model: {sentence}") from None
-    for module, mode in modes.items():
-        module.training = mode
-    names = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-    for name, parameter in small.named_parameters():
-        parameter.requires_grad_(name not in names)
+    _as_before(small, model)
     if found.shape != wanted.shape:
         raise ValueError(
             f"the answers would have the shape {tuple(found.shape)}, not {tuple(wanted.shape)}: "
             "name the layers that make them in keep"
         )
     return small
+
+
+def _as_before(small: nn.Module, model: nn.Module) -> None:
+    """Give the copy's modules the modes of the model's, and its parameters what they require."""
+    for name, module in model.named_modules():
+        small.get_submodule(name).training = module.training
+    for name, parameter in model.named_parameters():
+        small.get_parameter(name).requires_grad_(parameter.requires_grad)
 
 
 def _ran(model: nn.Module, images: Tensor) -> tuple[Tensor, list[nn.Module]]:

@@ -10,15 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from prune_lab.device.extras import extra
-from prune_lab.device.tracing import without_masks
 from prune_lab.training import at_rest
 
 
 def export(model: nn.Module, images: Tensor) -> bytes:
     """Return the model as an ONNX file, which any number of images can be given to.
 
-    It is written by ``torch.onnx.export``. Masks become zeros, for nobody needs the mask there; the
-    model is left as it was.
+    It is written by ``torch.onnx.export``, which works out what is constant: of a mask, its zeros
+    are left. The model is left as it was.
 
     Args:
         model: any that torch can export, on the CPU.
@@ -29,12 +28,11 @@ def export(model: nn.Module, images: Tensor) -> bytes:
     extra("onnx")
     file: Any = io.BytesIO()  # which torch takes, whatever its types say
     try:
-        copied = without_masks(model)
-        with at_rest(copied), warnings.catch_warnings():
+        with at_rest(model), warnings.catch_warnings():
             # Of torch's two exporters the older one: it needs no library but onnx, and says so.
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                copied,
+                model,
                 (images[:1],),
                 file,
                 dynamo=False,

@@ -56,7 +56,7 @@ def trace(model: nn.Module, images: Tensor, mean: float = 0.0, deviation: float 
     """
     batch = {0: torch.export.Dim("N")}
     try:
-        model = without_masks(model).eval().float().cpu()
+        model = _without_masks(model).eval().float().cpu()
         with torch.no_grad():
             program = torch.export.export(model, (images.float().cpu(),), dynamic_shapes=(batch,))
     except Exception as error:  # torch names what it cannot follow in many classes of error
@@ -70,13 +70,8 @@ def trace(model: nn.Module, images: Tensor, mean: float = 0.0, deviation: float 
     return network
 
 
-def without_masks(model: nn.Module) -> nn.Module:
-    """Return a copy of the model in which every mask is made permanent.
-
-    >>> model = prune.l1_unstructured(nn.Linear(4, 2), "weight", amount=0.5)
-    >>> prune.is_pruned(without_masks(model)), prune.is_pruned(model)
-    (False, True)
-    """
+def _without_masks(model: nn.Module) -> nn.Module:
+    """A copy of the model in which every mask is made permanent."""
     model = copy.deepcopy(model)
     for module in model.modules():
         for hook in list(module._forward_pre_hooks.values()):

@@ -146,7 +146,7 @@ def test_two_four_is_told_from_what_is_not() -> None:
     assert not is_two_four(layer.weight)
     prune.remove(prune.n_m(layer, "weight", n=2, m=4), "weight")
     assert is_two_four(layer.weight)
-    layer.weight.data[5, 4:8] = 1
+    layer.weight.data[5, 4:8] = torch.tensor([1.0, 0.0, 1.0, 1.0])
     assert not is_two_four(layer.weight)
     assert not is_two_four(torch.zeros(3, 6)) and not is_two_four(torch.zeros(0, 4))
 

@@ -27,6 +27,24 @@ def test_everything_on_the_list_computes_what_torch_computes() -> None:
     assert network.shapes[-1] == (10,)
 
 
+def test_a_norm_is_folded_with_its_eps_into_weight_and_bias() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3),
+        nn.BatchNorm2d(3, eps=0.4),
+        nn.Flatten(),
+        nn.Linear(48, 5),
+        nn.BatchNorm1d(5),
+    ).eval()
+    with torch.no_grad():
+        for norm in (model[1], model[4]):
+            for tensor in (norm.running_mean, norm.weight, norm.bias):
+                tensor.normal_()
+            norm.running_var.uniform_(0.1, 2)
+        images = torch.randn(4, 1, 6, 6)
+        assert torch.allclose(trace(model, images)(images), model(images), atol=1e-5)
+
+
 def test_the_network_is_a_copy_and_the_model_is_left_as_it_was() -> None:
     model = LeNet()
     prune.l1_unstructured(model.fc1, "weight", amount=0.9)

@@ -32,6 +32,8 @@ test("a slider goes from the cheapest to the dearest, and its handle stays where
       if (at) assert.ok(limit(at / 100) > limit((at - 1) / 100));
     }
   }
+  const long = [{ ...dense, bytes: 123_456 }, cut];
+  assert.equal(range(long, "bytes").limit(1), 123_456); // not 123,000, which would leave it out
   const same = range([dense, { ...dense }], "bytes");
   assert.equal(same.limit(0.5), 9000);
   assert.equal(same.share(9000), 0);
