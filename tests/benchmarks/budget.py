@@ -28,7 +28,8 @@ from prune_lab.device.packing import unpack
 from prune_lab.device.sharing import share_weights
 from prune_lab.device.shrinking import keep_channels
 from prune_lab.device.weights_file import compress
-from prune_lab.experiments.recipes import gradual, weights_of
+from prune_lab.experiments.importance import weights_of
+from prune_lab.experiments.recipes import gradual
 from prune_lab.measure import latency, size
 from prune_lab.training import fit
 from tests.benchmarks.device import PAGE, POINTS, SEEDS, accuracies
