@@ -129,6 +129,13 @@ class MaskExplorer(Preview, AccuracyCurve):
         super().measure()
         self._work_out_unseen()
 
+    def _values_to_rank(self, names: Sequence[str]) -> dict[str, Tensor]:
+        values = super()._values_to_rank(names)
+        if self._data is None:
+            return values
+        # A cell may change the model while it is measured: then the masks must not change with it.
+        return {name: tensor.clone() for name, tensor in values.items()}
+
     def _looked(self) -> None:
         self._measure()
 

@@ -104,16 +104,12 @@ class Preview(Drawing, Applying):
         self._background.cancel()
         self._parameters.look()
         technique, settings = self._chosen, self._settings()
-        place = self._parameters[self.name]
         if not technique.fits(self.name, self._parameters):
             raise ValueError(self._not_offered(technique.value))
         names = technique.looks_at(self.name, self._parameters)
-        ranking = technique.rank(
-            {name: self._parameters[name].values for name in names},
-            self._applies.base_masks(names),
-            settings,
-        )
-        values = place.values
+        before = self._applies.base_masks(names)
+        ranking = technique.rank(self._values_to_rank(names), before, settings)
+        values = self._parameters[self.name].values
         with self.hold_sync():
             with self._together():
                 self._take_ranking(ranking, anew)
@@ -127,6 +123,9 @@ class Preview(Drawing, Applying):
             self.undoable = bool(self._applies)
             self._reply()
         self._looked()
+
+    def _values_to_rank(self, names: Sequence[str]) -> dict[str, Tensor]:
+        return {name: self._parameters[name].values for name in names}
 
     def _looked(self) -> None:
         """React to another picture."""

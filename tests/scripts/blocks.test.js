@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byBlock } from "../../prune_lab/widgets/static/blocks.js";
 import { eachEntry } from "../../prune_lab/widgets/static/entries.js";
-import { arrange } from "../../prune_lab/widgets/static/heatmap.js";
+import { arrange, indicesOf } from "../../prune_lab/widgets/static/heatmap.js";
 import { between, permutation, randomNumbers } from "./random.js";
 
 const ROWS = 23;
@@ -68,6 +68,23 @@ test("what is left of a cell is counted as entry by entry, also where a small sc
         if (count < 0) return;
         assert.deepEqual(blocks.left(layout, cell, count), { kept: left, of: inside.length, at });
       });
+    }
+  }
+});
+
+test("where each entry is known, what is left of a cell is counted from the entries", () => {
+  const { order, each } = both(6);
+  for (const [width, height] of [
+    [300, 300],
+    [4, 3],
+  ]) {
+    const layout = arrange(each.cells, width, height, 1);
+    for (const count of [-1, 0, 200, order[17], 613]) {
+      for (let cell = 0; cell < layout.rows * layout.cols; cell += 1) {
+        const inside = [...indicesOf(layout, cell)];
+        const kept = inside.filter((i) => !(order[i] < count)).length;
+        assert.deepEqual(each.left(layout, cell, count), { kept, of: inside.length, at: count });
+      }
     }
   }
 });

@@ -140,6 +140,8 @@ def test_every_shape_has_its_blocks(shape):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_histogram_has_the_bins_that_the_browser_has(kind):
     layer = layer_of(values_of(kind, 24, 20))
+    finite = layer.weight.detach().flatten()[layer.weight.flatten().isfinite()]
+    layer.weight.data[2, 3] = finite.abs().max()  # the end of the scale is in the last bin
     explorer = drawn(MaskExplorer(layer))
     values = layer.weight.detach().float()
     limit = explorer.grid["limit"]
@@ -397,6 +399,21 @@ def test_the_figure_shows_a_corner_and_says_so(monkeypatch):
     explorer = MaskExplorer(nn.Linear(20, 24), amount=0.5)
     gone = int((explorer.mask[:6, :6] == 0).sum())
     assert repr(explorer._figure()) == f"Heatmap(weight[:6, :6] · 6×6, {gone} of 36 pruned)"
+
+
+@pytest.mark.parametrize("technique", ["l1_unstructured", "global_unstructured", "n_m"])
+def test_what_is_measured_does_not_change_with_the_model(technique):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 20), nn.Linear(20, 4))
+    data = (torch.randn(6, 4, 4), torch.randint(4, (6,)))
+    explorer = MaskExplorer(net, "1.weight", data=data, technique=technique, amount=1)
+    _, questions = explorer._questions()
+    wanted = [question.values()["1.weight"].clone() for question in questions]
+    explorer = MaskExplorer(net, "1.weight", data=data, technique=technique, amount=1)
+    _, questions = explorer._questions()
+    with torch.no_grad():
+        net[1].weight.copy_(net[1].weight.flip(0))  # a cell trains
+    got = [question.values()["1.weight"] for question in questions]
+    assert all(map(torch.equal, got, wanted))
 
 
 def test_the_accuracy_is_measured_as_with_few(monkeypatch):
