@@ -55,12 +55,13 @@ script-src 'unsafe-inline'; worker-src blob:">
 const {{ worker, listing, full, pixels, labels, orders }} = {content};
 const digits = {{ full, pixels: Uint16Array.from(pixels), labels: Uint8Array.from(labels) }};
 const places = Object.entries(orders).map(([name, order]) => [name, Int32Array.from(order)]);
-const masks = (count) =>
-  Object.fromEntries(places.map(([name, order]) => [name, {{ order, count }}]));
+const masks = (count, only) => Object.fromEntries(
+  places.filter(([name]) => !only.length || only.includes(name))
+    .map(([name, order]) => [name, {{ order, count }}]));
 window.heard = [];
 const hear = (found) => window.heard.push(found);
 const {{ ask, stop }} = measuring(worker, listing, digits, hear);
-const move = (...counts) => counts.forEach((count) => ask(masks(count)));
+const move = (count, ...only) => ask(masks(count, only));
 Object.assign(window, {{ stop, move }});
 </script>"""
 
