@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import statistics
 import subprocess
 import tempfile
@@ -54,12 +55,13 @@ script-src 'unsafe-inline'; worker-src blob:">
 const {{ worker, listing, full, pixels, labels, orders }} = {content};
 const digits = {{ full, pixels: Uint16Array.from(pixels), labels: Uint8Array.from(labels) }};
 const places = Object.entries(orders).map(([name, order]) => [name, Int32Array.from(order)]);
-const masks = (count) =>
-  Object.fromEntries(places.map(([name, order]) => [name, {{ order, count }}]));
+const masks = (count, only) => Object.fromEntries(
+  places.filter(([name]) => !only.length || only.includes(name))
+    .map(([name, order]) => [name, {{ order, count }}]));
 window.heard = [];
 const hear = (found) => window.heard.push(found);
 const {{ ask, stop }} = measuring(worker, listing, digits, hear);
-const move = (...counts) => counts.forEach((count) => ask(masks(count)));
+const move = (count, ...only) => ask(masks(count, only));
 Object.assign(window, {{ stop, move }});
 </script>"""
 
@@ -127,7 +129,8 @@ def main() -> None:
             executable_path=chromium.find(), args=chromium.ARGUMENTS
         )
         page = browser.new_context(offline=True).new_page()
-        record = {"times": times(page, Path(folder)), "addresses": addresses(page)}
+        record = {"times": times(page, Path(folder)), "load": os.getloadavg()[0]}
+        record |= {"cores": os.cpu_count(), "addresses": addresses(page)}
         browser.close()
     RECORD.write_text(json.dumps(record, indent=1) + "\n")
     before, rest = PAGE.read_text().split(BEGIN)
@@ -232,7 +235,13 @@ def tables(record: dict[str, Any]) -> str:
         lines.append(f"| {pruned} | {row['right']} | {row['bytes']:,} | {' | '.join(ways)} |")
         if goal := GOALS.get(row["amount"]):
             goals.append(f"{goal} ms at {pruned}: {_reached(row['chromium'] <= goal)}")
-    lines += ["", f"In brackets: times dense. Goals, in Chromium: {'; '.join(goals)}.", ""]
+    load = f"{record['load']:.1f} processes on {record['cores']} cores"
+    lines += [
+        "",
+        f"In brackets: times dense. Meanwhile {load} wanted to run.",
+        f"Goals, in Chromium: {'; '.join(goals)}.",
+        "",
+    ]
     lines += ["| seed | weights | letters | right of 360 |", "|---|---|---|---|"]
     for row in record["addresses"]:
         right = f"{row['right']} ({row['right'] / 3.6:.2f} %)"

@@ -286,21 +286,31 @@ def test_accuracy_is_measured_in_a_worker_and_the_last_move_is_always_answered(
     closed, tmp_path
 ) -> None:
     digits, model = load_digits(), trained_lenet()
-    order = model.fc1.weight.detach().abs().flatten().argsort(stable=True).argsort()
-    content = given(model, {"fc1.weight": order})
+    orders = {
+        name: model.get_parameter(name).detach().abs().flatten().argsort(stable=True).argsort()
+        for name in ("fc1.weight", "fc3.weight")
+    }
+    content = given(model, orders)
     closed.goto(measuring_page(tmp_path / "measuring.html", content).as_uri())
     closed.evaluate("move(0)")
     until(lambda: closed.evaluate("heard.length"), 1)
-    # A drag: while the first of these is measured, the others wait, and only the last is asked.
-    closed.evaluate("move(10000, 20000, 30000, 47500)")
+    # A drag: while the first of these is measured the others wait, and of each parameter the last
+    # is asked.
+    closed.evaluate("""() => {
+        for (const count of [10000, 20000, 47500]) move(count, "fc1.weight");
+        move(500, "fc3.weight");
+    }""")
     until(lambda: closed.evaluate("heard.length"), 3)
     first, _second, last = closed.evaluate("heard")
     assert (first["right"], first["of"], first["bytes"]) == (
         round(evaluate(model, digits.test_images, digits.test_labels) * 360), 360, 4 * 61_706,
     )  # fmt: skip
     with torch.no_grad():
-        model.fc1.weight *= (order >= 47_500).reshape(120, 400)
+        for name, count in (("fc1.weight", 47_500), ("fc3.weight", 500)):
+            weight = model.get_parameter(name)
+            weight *= (orders[name] >= count).reshape(weight.shape)
     assert last["right"] == round(evaluate(model, digits.test_images, digits.test_labels) * 360)
-    assert last["bytes"] == 4 * (61_706 - 48_000) + 4 * 500 + 48_000 // 8
+    kept = [4 * 500 + 48_000 // 8, 4 * 340 + 840 // 8]
+    assert last["bytes"] == 4 * (61_706 - 48_000 - 840) + sum(kept)
     assert first["milliseconds"] > 0
     closed.evaluate("stop()")

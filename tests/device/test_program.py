@@ -163,12 +163,10 @@ def test_a_hostile_payload_is_refused_where_python_refuses_it() -> None:
         broken = bytearray(good)
         broken[random.integers(len(good))] ^= 1 << random.integers(8)
         streams.append(bytes(broken))
-    payloads = [sealed(stream) for stream in streams] + [
-        b"",
-        b"\x01",
-        b"\x02" + good,
-        b"\x01ab" + good,
-    ]
+    payloads = [sealed(stream) for stream in streams]
+    whole = pack(tiny())
+    payloads += [b"", b"\x01", b"\x02" + whole[1:]]
+    payloads += [whole[:i] + bytes([whole[i] ^ 4]) + whole[i + 1 :] for i in range(len(whole))]
     found = in_node(
         "return given.map((text) => { try { program(unpack(bytes(text))); return ''; } "
         "catch (error) { return error.message; } });",
