@@ -25,10 +25,11 @@ TRAINED = """
 import torch
 from prune_lab import prune
 from prune_lab.data import load_digits
+from prune_lab.experiments.records import stored
 from prune_lab.lenet import LeNet
 from prune_lab.training import fit
 from prune_lab.widgets import BudgetExplorer, DigitPad, MaskExplorer
-from prune_lab.widgets import ModuleInspector, SensitivityExplorer
+from prune_lab.widgets import ModuleInspector, SensitivityExplorer, TicketExplorer
 
 torch.manual_seed(0)
 model, digits = LeNet(), load_digits()
@@ -69,6 +70,12 @@ PICTURES: dict[str, tuple[str, str, Callable[[Notebook], None]]] = {
     "budget-explorer": (
         "BudgetExplorer(most_bytes=50_000)",
         "Budget explorer",
+        lambda notebook: None,
+    ),
+    "ticket-explorer": (
+        "explorer = TicketExplorer({record.seed: record.result for record in stored('tickets')})\n"
+        "explorer.round, explorer.look = 5, 4\nexplorer",
+        "Ticket explorer",
         lambda notebook: None,
     ),
     "digit-pad": ("DigitPad(model, digits, amount=0.9)", "Digit pad", _break_a_digit),
