@@ -42,11 +42,11 @@ test("the mean is taken step by step, and in words come the lowest and the highe
 test("a picture is found by its number, and what has nothing left counts as pruned", () => {
   const bytes = new Uint8Array([9, 9, 255, 0, 51, 0, 0, 0]); // two that are not ours, then two pictures
   const view = new DataView(bytes.buffer, 2);
-  const first = pictureOf(view, 0, 3);
+  const first = pictureOf(view, 0, [1, 3]);
   assert.deepEqual([...first.order], [0, -1, 0]);
   assert.deepEqual([...first.values], [1, 0, Math.fround(0.2)]);
   assert.equal(first.limit, 1);
-  const second = pictureOf(view, 1, 3);
+  const second = pictureOf(view, 1, [1, 3]);
   assert.deepEqual([...second.order], [-1, -1, -1]);
   assert.equal(second.limit, 1); // and no scale from 0 to 0
 });

@@ -11,10 +11,11 @@ import { assemble, element, remembered } from "./panel.js";
 import { pictureOf, ticketMask } from "./ticket_mask.js";
 
 /** @import { Host } from "./dialogue.js" */
+/** @import { Tensor } from "./entries.js" */
 
 /**
- * What is on the screen. `lines` are the networks with the curves of the seeds that are in; `values`,
- * `limit` and `order` are the heatmap's.
+ * What is on the screen. `lines` are the networks with the curves of the seeds that are in; `tensor` is
+ * the picture.
  * @typedef {object} Now
  * @property {number} round
  * @property {number} look
@@ -23,9 +24,7 @@ import { pictureOf, ticketMask } from "./ticket_mask.js";
  * @property {number[]} kept
  * @property {number[]} steps
  * @property {{ name: string, curves: number[][] }[]} lines
- * @property {Float32Array} values
- * @property {number} limit
- * @property {Int32Array} order
+ * @property {Tensor} tensor
  * @property {number[]} shape
  * @property {string[]} ramp
  * @property {string} message
@@ -103,10 +102,9 @@ export default panel((host) =>
         name,
         curves: numbers.map((/** @type {number} */ number) => all[number][round]),
       }));
-      const cells = shape.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1);
       return /** @type {Now} */ ({
         ...told,
-        ...picture(pictures, numbers[0] * kept.length + round, cells),
+        tensor: picture(pictures, numbers[0] * kept.length + round, shape),
         ...{ round, look, seeds, lines },
       });
     };

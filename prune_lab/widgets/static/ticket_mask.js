@@ -2,6 +2,7 @@
 // how much is kept behind each pixel. Of the first seed that is in.
 
 import { shortPercent } from "./accuracy.js";
+import { eachEntry } from "./entries.js";
 import { cellAt, Heatmap, neighbour, STEPS, tooSmallToHatch } from "./heatmap.js";
 import { indexed } from "./order.js";
 import { element, hasFocus, write } from "./panel.js";
@@ -17,16 +18,14 @@ const LOWEST = 130;
  * The picture of a number as a heatmap takes it: what has nothing left is pruned.
  * @param {ArrayBufferView} pictures
  * @param {number} number
- * @param {number} cells
+ * @param {number[]} shape
  */
-export function pictureOf(pictures, number, cells) {
+export function pictureOf(pictures, number, shape) {
+  const cells = shape.reduce((a, b) => a * b, 1);
   const shares = new Uint8Array(pictures.buffer, pictures.byteOffset + number * cells, cells);
   const values = Float32Array.from(shares, (share) => share / 255);
-  return {
-    values,
-    limit: values.reduce((most, share) => Math.max(most, share), 0) || 1,
-    order: Int32Array.from(shares, (share) => (share ? 0 : -1)),
-  };
+  const order = Int32Array.from(shares, (share) => (share ? 0 : -1));
+  return eachEntry(shape, values, order);
 }
 
 /** The part: what the colours mean. */
@@ -40,7 +39,7 @@ function legend() {
      * @param {Now} now
      * @param {boolean} plain
      */
-    draw({ limit, ramp: stops }, plain) {
+    draw({ tensor: { limit }, ramp: stops }, plain) {
       write(most, `${shortPercent(limit)} kept`);
       ramp.style.background = `linear-gradient(90deg, ${stops.slice(Math.floor(stops.length / 2)).join(", ")})`;
       none.classList.toggle("prune-lab-plain", plain);
@@ -125,7 +124,7 @@ export function ticketMask(redraw) {
         entry,
         marked() < 0
           ? `Point at a ${name}.`
-          : `${indexed(name, marked(), now.shape).text}: ${shortPercent(now.values[marked()])} kept`,
+          : `${indexed(name, marked(), now.shape).text}: ${shortPercent(now.tensor.values[marked()])} kept`,
       );
       heatmap.draw(0, marked(), colours, "masked");
     },
