@@ -40,7 +40,7 @@ _BOTH_THEMES: dict[str, Any] = {
     "ytick.color": _INK,
 }
 
-_COLORMAP = LinearSegmentedColormap.from_list("prune_lab", RAMP)
+COLORMAP = LinearSegmentedColormap.from_list("prune_lab", RAMP)
 
 # Inches
 _WIDTH, _HEIGHT = 8.4, 6.5  # what the cells may take together
@@ -206,7 +206,7 @@ def _heatmap(module: nn.Module, name: str, *, hide_pruned: bool) -> Heatmap:
     x, y, shown = cells.x, cells.y, np.ma.masked_where(~there | covered | nan, drawn)
     if hatched:  # in smaller cells no gap can be seen either
         x, y, shown = _with_gaps(x, inset), _with_gaps(y, inset), _between_gaps(shown)
-    ax.pcolormesh(x, y, shown, cmap=_COLORMAP, norm=Normalize(-limit, limit))
+    ax.pcolormesh(x, y, shown, cmap=COLORMAP, norm=Normalize(-limit, limit))
     looks: list[tuple[str, np.ndarray, dict[str, Any]]] = [("NaN", nan, {"facecolor": "black"})]
     if not hatched:
         looks.append(("pruned", gone, {"facecolor": PRUNED_FACE}))
@@ -277,7 +277,7 @@ def _legend(figure: Heatmap, limit: float, patches: list[Patch]) -> None:
     width, height = figure.get_size_inches()
     ax = figure.add_axes((0.45 / width, 0.4 / height, 1.8 / width, 0.13 / height))
     bar = figure.colorbar(
-        ScalarMappable(Normalize(-limit, limit), _COLORMAP),
+        ScalarMappable(Normalize(-limit, limit), COLORMAP),
         cax=ax,
         orientation="horizontal",
         ticks=[-limit, 0, limit],

@@ -127,7 +127,7 @@ class BudgetExplorer(Panel):
             ax.scatter([one.bytes for one in of], lost, color=colour, label=f" {recipe}")
         if self.best is not None:
             at = ([self.best.bytes], [self._points(self.best)])
-            ax.scatter(*at, s=160, facecolor="none", edgecolor="black", label=" the one to take")
+            ax.scatter(*at, s=160, facecolor="none", edgecolor="grey", label=" the one to take")
         ax.axvline(self.most_bytes, color="grey", linestyle="--", linewidth=1)
         ax.axhline(self.most_points, color="grey", linestyle="--", linewidth=1)
         ax.set(xscale="log", xlabel="bytes of the file", ylabel="points lost (validation)")

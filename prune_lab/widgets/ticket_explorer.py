@@ -131,7 +131,8 @@ class TicketExplorer(Panel):
         figure = Figure(figsize=(8.4, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.6))
         picture = self._pictures[self.known.index(self.seeds[0]), self.round]
-        left.imshow(picture.reshape(-1, self.shape[-1]), cmap="Greys", vmin=0)
+        there = np.ma.masked_equal(picture.reshape(-1, self.shape[-1]) / max(picture.max(), 1), 0)
+        left.imshow(there, plots.COLORMAP.with_extremes(bad=plots.PRUNED_FACE), vmin=-1, vmax=1)
         left.set(xticks=[], yticks=[])
         left.set_title(f"kept in the first layer, seed {self.seeds[0]}", fontsize=10)
         for name, colour in zip(CURVES, COLOURS, strict=True):
