@@ -3,10 +3,10 @@
 A test's kernel is a process of its own, as in any JupyterLab, but most of the seconds that it takes
 to begin are the import of torch, over and over. So JupyterLab's kernel is told to be
 
-    python -m tests.browser.kernels SOCKET -f CONNECTION_FILE
+    python kernels.py SOCKET -f CONNECTION_FILE
 
-which asks the process at SOCKET (``python -m tests.browser.kernels SOCKET``) to fork one, and lives
-as long as that does: when either is killed, the other ends too.
+which asks the process at SOCKET (``python kernels.py SOCKET``) to fork one, and lives as long as
+that does: when either is killed, the other ends too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pathlib import Path
 @contextmanager
 def forked(data: Path, socket_path: Path) -> Iterator[None]:
     """Have a JupyterLab whose data is in ``data`` fork its kernels."""
-    command = [sys.executable, "-m", __name__, str(socket_path)]
+    command = [sys.executable, __file__, str(socket_path)]
     spec = {
         "argv": [*command, "-f", "{connection_file}"],
         "display_name": "Python 3",
@@ -81,7 +81,7 @@ def become_kernel(asker: socket.socket) -> None:
     os.environ.pop("JPY_PARENT_PID", None)  # the parent is another one
     os.chdir(asked["folder"])
     sys.argv = ["ipykernel_launcher", *asked["arguments"]]
-    sys.path[:] = [asked["folder"], *sys.path[1:]]
+    sys.path.insert(0, asked["folder"])
 
     def end_with_asker() -> None:
         asker.recv(1)
@@ -111,6 +111,7 @@ def ask(address: str, arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     _, address, *arguments = sys.argv
+    del sys.path[0]  # this folder, whose notebook.py is not Jupyter's
     if arguments:
         ask(address, arguments)
     else:
