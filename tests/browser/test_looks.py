@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -92,6 +93,7 @@ class Looks:
         """What is on the screen there: (height, width, 3), from 0 to 1."""
         return image.imread(io.BytesIO(part.screenshot()))[..., :3]
 
+    @cached_property
     def ground(self):
         """The panel's own colour."""
         colours, counts = np.unique(
@@ -101,7 +103,7 @@ class Looks:
 
     def standing_out(self, part, ratio=3.0):
         """Which pixels of a part differ that much from the ground (WCAG's contrast)."""
-        return contrast(self.pixels(part), self.ground()) >= ratio
+        return contrast(self.pixels(part), self.ground) >= ratio
 
     def set_to(self, slider, share):
         """Put a slider to this share of its way."""
@@ -209,14 +211,14 @@ def test_forced_colours_keep_pictures_and_legends_together(look, scheme):
     histogram = seen.pixels(seen.panel.locator(".prune-lab-side canvas").first)
     for name in ("kept", "out"):
         swatch = seen.pixels(seen.panel.locator(f".prune-lab-side .prune-lab-{name}"))[6, 6]
-        assert contrast(swatch, seen.ground()) >= 3
+        assert contrast(swatch, seen.ground) >= 3
         assert (np.abs(histogram - swatch).max(axis=-1) < 0.02).sum() > 200
     # Pruned entries in the picture, and in its legend
     seen.panel.get_by_role("slider").fill("1")
     seen.settle()
     pruned = seen.pixels(heatmap)
     swatch = seen.pixels(seen.panel.locator(".prune-lab-main .prune-lab-swatch").last)
-    for colour in (seen.ground(), 1 - seen.ground()):
+    for colour in (seen.ground, 1 - seen.ground):
         for shown in (pruned, swatch[2:-2, 2:-2]):
             assert (np.abs(shown - colour).max(axis=-1) < 0.35).mean() > 0.1
 
@@ -244,9 +246,9 @@ def without_python(page, pages, tmp_path):
 def test_forced_colours_leave_a_grey_button_its_word(without_python, panel, scheme):
     seen = without_python(panel, forced_colors="active", color_scheme=scheme)
     inside = seen.pixels(seen.panel.get_by_role("button", name="Apply"))[6:-6, 6:-6]
-    ground = np.abs(inside - seen.ground()).max(axis=-1) < 0.02
+    ground = np.abs(inside - seen.ground).max(axis=-1) < 0.02
     assert ground.mean() > 0.5
-    assert (contrast(inside, seen.ground()) > 2).sum() > 20
+    assert (contrast(inside, seen.ground) > 2).sum() > 20
 
 
 @pytest.mark.parametrize("panel", PANELS)
