@@ -44,6 +44,14 @@ def test_random_masks_are_the_same_each_time_and_random_numbers_go_on() -> None:
     assert not torch.equal(masks[0], masks[1])
 
 
+def test_no_mask_is_drawn_with_the_numbers_that_the_weights_were() -> None:
+    drawn: list[torch.Tensor] = []
+    on_five(lambda model: drawn.append(torch.rand(3)), images, labels)
+    for seed, numbers in enumerate(drawn):
+        torch.manual_seed(seed)
+        assert not torch.equal(numbers, torch.rand(3))
+
+
 def test_a_row_has_eight_characters_for_each_accuracy() -> None:
     assert row(accuracy for accuracy in (0.0, 0.1234, 1.0)) == "    0.0%   12.3%  100.0%"
     assert row([]) == ""
