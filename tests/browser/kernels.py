@@ -50,7 +50,8 @@ def forked(data: Path, socket_path: Path) -> Iterator[None]:
 def serve(address: str) -> None:
     """Fork a kernel for each that asks, until this process is ended."""
     # Not ipywidgets: JupyterLab asks a kernel that has it for its widgets, another one it does not.
-    for heavy in ("ipykernel.kernelapp", "matplotlib.pyplot", "sklearn.datasets", "torch"):
+    # Nor matplotlib, which asks for the kernel's own backend when it is imported.
+    for heavy in ("ipykernel.kernelapp", "sklearn.datasets", "torch"):
         importlib.import_module(heavy)
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries those that have ended
