@@ -73,10 +73,7 @@ def retrain(
     places = weights_of(model)
     prune_to(places, sparsity, importance(model, digits))
     if weights is not None:
-        masks = {name: tensor for name, tensor in model.state_dict().items() if "_mask" in name}
-        pruned = {f"{name.removesuffix('_mask')}" for name in masks}
-        early = {f"{name}_orig" if name in pruned else name: t for name, t in weights.items()}
-        model.load_state_dict({**early, **masks})
+        prune.rewind(model, weights)
     return training.fit(model, digits, epochs=epochs, seed=seed, learning_rate=learning_rate)
 
 
