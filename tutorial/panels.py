@@ -38,4 +38,6 @@ def keep_panels(notebook: NotebookNode) -> None:
         data[VIEW] = renamed(data[VIEW])
     if names:
         shown = renamed({old: stored["state"][old] for old in names})
+        for widget in shown.values():
+            widget["state"].pop("_edition", None)  # which depends on how long work took
         notebook.metadata["widgets"] = {STATE: {**stored, "state": shown}}

@@ -23,7 +23,7 @@ class Dialogue(anywidget.AnyWidget):
     since the last and perhaps a button that was pressed; they come in the order in which the
     reader did these things. Python takes the choices all together or not at all, does what the
     button says, and answers in one message, with whatever else has changed: up to which number it
-    has heard, and how the controls stand now.
+    has heard, and how the controls stand now. Every state that it sends has a number, its edition.
 
     A subclass names its controls and its buttons.
     """
@@ -35,6 +35,7 @@ class Dialogue(anywidget.AnyWidget):
     # question, and Python neither takes anything out of it nor puts anything in. So no echo can
     # overwrite anything newer.
     _linked: tuple[str, ...] = ()
+    _edition = 0  # how many states have left Python
 
     answer = traitlets.Dict(
         help="heard: the number of each asker's last question; controls: how they stand"
@@ -48,6 +49,18 @@ class Dialogue(anywidget.AnyWidget):
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Leave the letter boxes to the browser."""
         super().set_state({n: value for n, value in sync_data.items() if n not in self._linked})
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """Number the states that leave Python: a host may lay an older one over a newer one.
+
+        JupyterLab, for one, asks for the states of all panels when a page is loaded anew, more
+        than once, and what it is told may come to the panel after what Python has said since.
+        """
+        state: dict[str, Any] = super().get_state(key, drop_defaults=drop_defaults)
+        if state:
+            self._edition += 1
+            state["_edition"] = self._edition
+        return state
 
     def _should_send_property(self, key: str, value: Any) -> bool:
         return key not in self._linked and bool(super()._should_send_property(key, value))

@@ -120,7 +120,9 @@ class Panel(Dialogue):
         asked = content.get("ask")
         if asked in ("shown", "here"):
             self.send({"here": content.get("from")})  # see presence.js
-        if asked in ("shown", "hidden"):
+        if asked == "again":
+            self.send_state()
+        elif asked in ("shown", "hidden"):
             self._count_views(1 if asked == "shown" else -1)
         elif asked == "question":
             self._take_question(content, buffers or [])

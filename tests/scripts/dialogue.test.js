@@ -21,7 +21,7 @@ function host(controls) {
     /** Python hears the next question. */
     hear() {
       const sent = toPython.shift();
-      if (!sent) return;
+      if (sent?.content.ask !== "question") return;
       const { from, number, choices, press, bytes } = sent.content;
       bytes.forEach((name, i) => {
         choices[name] = sent.buffers[i];
@@ -247,5 +247,46 @@ test("whatever comes late, the box holds what was put in last", () => {
       far.arrive();
     }
     assert.deepEqual([far.python.controls.amount, far.model.get("amount")], [["fraction", last], last]);
+  }
+});
+
+/** As a host lays a whole state of Python's over a panel: all of it first, then it tells what is new. */
+function lay(model, state) {
+  const changed = Object.keys(state).filter((name) => model.get(name) !== state[name]);
+  Object.assign(model.state, state);
+  for (const name of changed) model.tell(`change:${name}`);
+}
+
+test("a state that is older than what Python has said since is asked for anew, and never believed", () => {
+  const far = host({ amount: 0.3 });
+  const asked = [];
+  far.model.send = (content) => asked.push(content.ask);
+  const dialogue = new Dialogue(far.model);
+  const before = { answer: far.model.get("answer"), undoable: false, _edition: 7 };
+  dialogue.press("apply");
+  const after = { answer: { heard: { [dialogue.asker]: 1 }, controls: { amount: 0.3 } }, undoable: true, _edition: 8 };
+  lay(far.model, after);
+  assert.deepEqual(asked, ["question"]);
+  lay(far.model, before); // JupyterLab asked for it before the button was pressed
+  assert.deepEqual(asked, ["question", "again"]);
+  lay(far.model, { ...after, _edition: 9 });
+  assert.deepEqual(asked, ["question", "again"]);
+  assert.equal(dialogue.waits(), false);
+});
+
+test("a whole state of Python's puts nothing into the letter box, old or new", async () => {
+  for (const _edition of [1, 3]) {
+    const far = linked(["fraction", 0.3]);
+    lay(far.model, { amount: 0.3, _edition: 2 });
+    far.model.set("amount", 0.5); // another widget, and Python has not heard of it yet
+    lay(far.model, { amount: 0.3, _edition });
+    await null;
+    assert.equal(far.model.get("amount"), 0.5);
+    while (far.waiting()) {
+      far.hear();
+      far.arrive();
+    }
+    assert.deepEqual(far.python.controls.amount, ["fraction", 0.5]);
+    assert.equal(far.model.get("amount"), 0.5);
   }
 });

@@ -63,12 +63,24 @@ def test_the_state_is_a_letter_box_between_the_widgets_of_a_page(make):
     panel = make()
     sent = []
     panel.comm.send = lambda data=None, **_: sent.append(data)
-    assert panel.get_state(["amount"]) == {"amount": 0.2}
+    assert panel.get_state(["amount"])["amount"] == 0.2
     panel.set_state({"amount": 0.7})  # what `jslink` would write
     assert panel.amount == 0.2
     panel.amount = 0.5
     assert sent and not any("amount" in message.get("state", {}) for message in sent)
     assert sent[-1]["state"]["answer"]["controls"]["amount"] in (["fraction", 0.5], 0.5)
+
+
+def test_each_state_that_leaves_python_has_a_later_number_and_the_whole_is_sent_again(explorer):
+    explorer.open()
+    sent = []
+    explorer.comm.send = lambda data=None, **_: sent.append(data["state"])
+    snapshot = explorer.get_state()  # what JupyterLab is told of all widgets together
+    explorer.apply()
+    explorer._handle_custom_msg({"ask": "again"}, [])
+    numbers = [state["_edition"] for state in (snapshot, *sent)]
+    assert len(numbers) > 2 and numbers == sorted(set(numbers))
+    assert set(sent[-1]) == set(snapshot) and sent[-1]["undoable"]
 
 
 @pytest.mark.parametrize(

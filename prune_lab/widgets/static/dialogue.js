@@ -12,7 +12,8 @@
 //   over a new one: it sends questions, and Python answers with traits that Python alone sets.
 // - Choices and buttons wait in one line. Apply applies what was on the screen when it was pressed.
 // - Nothing moves under the pointer: see `keepRoom` in controls.js.
-//
+// - An old state is not believed. Python numbers the states that it sends, and a host may show us an
+//   older one after a newer one: then we ask for the present one, and the reader keeps what they chose.
 // - Without Python nothing is asked: see presence.js. What was chosen stays with us till it is back.
 //
 // All views of a panel in one page share its dialogue; another page is another asker, and learns
@@ -83,11 +84,29 @@ export class Dialogue {
     this.eager = false; // whether that goes out with the next answer
     this.late = false; // whether an answer is overdue
     this.timer = 0;
+    this.edition = this.editionShown; // of the newest state that Python has sent
     /** @type {Set<() => void>} */
     this.listeners = new Set();
     this.presence = new Presence(model, this.asker, () => this.turn());
     this.takeAnswer = this.takeAnswer.bind(this);
+    this.takeEdition = this.takeEdition.bind(this);
     model.on("change:answer", this.takeAnswer);
+    model.on("change:_edition", this.takeEdition);
+  }
+
+  /** The number of the state that the host shows; a stored one has none. */
+  get editionShown() {
+    return this.model.get("_edition") ?? 0;
+  }
+
+  /** Whether the state that the host shows was not there a moment ago: Python's, not the reader's. */
+  get hasJustCome() {
+    return this.editionShown !== this.edition;
+  }
+
+  takeEdition() {
+    if (this.editionShown < this.edition) this.presence.send({ ask: "again" });
+    else this.edition = this.editionShown;
   }
 
   /**
@@ -261,6 +280,7 @@ export class Dialogue {
     clearTimeout(this.timer);
     this.presence.end();
     this.model.off("change:answer", this.takeAnswer);
+    this.model.off("change:_edition", this.takeEdition);
   }
 }
 
@@ -295,6 +315,7 @@ function openBox(dialogue, name, { plain, fit }) {
   const take = () => {
     const [sent, value] = [model.get(name), dialogue.get(name)];
     if (sent === plain(value)) return; // it is our own
+    if (dialogue.hasJustCome) return queueMicrotask(give); // a whole state: the box is no part of what Python says
     const fitted = Number.isFinite(sent) ? fit(sent, value, model) : value;
     taking = true;
     if (plain(fitted) !== plain(value)) dialogue.follow({ [name]: fitted });
