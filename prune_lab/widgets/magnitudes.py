@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from prune_lab.prune.ranking import keep_largest
-from prune_lab.widgets.ranking import Ranking, Steps, Work, hashed, pieces
+from prune_lab.widgets.ranking import PIECE, Ranking, Steps, Work, hashed, pieces
 
 COARSE = 22  # bits of a magnitude that tell its step, unless a cut is among those that share them
 
@@ -109,12 +109,18 @@ class Magnitudes(Ranking):
         return Steps(list(counts), gone, entries, np.concatenate([[np.nan], sizes]))
 
     def _bits(self, name: str) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
-        """The magnitudes piece by piece, as bits, and what was pruned of them before."""
-        before = self._before[name]
+        """The magnitudes piece by piece, as bits, and what was pruned of them before.
+
+        The next piece's bits take the place of this one's.
+        """
+        before, scores = self._before[name], self._scores[name]
         masks = None if before is None else pieces(before)
-        for at, part in pieces(self._scores[name]):
-            bits = _bits_of(part.cpu())
-            yield at, bits, None if masks is None else next(masks)[1].cpu().float().numpy()
+        exact = scores.dtype == torch.float64 or not scores.is_floating_point()
+        room = torch.empty(PIECE, dtype=torch.float64 if exact else torch.float32)
+        for at, part in pieces(scores):
+            sizes = torch.abs(part.to("cpu", room.dtype), out=room[: len(part)])
+            mask = None if masks is None else next(masks)[1].cpu().float().numpy()
+            yield at, _bits_of(sizes), mask
 
 
 class _Cuts(NamedTuple):
@@ -192,8 +198,8 @@ class _Teller:
         return at
 
 
-def _bits_of(piece: Tensor) -> np.ndarray:
-    """The magnitudes as whole numbers of the same order: NaN, which goes last, is one of them."""
-    if piece.dtype == torch.float64 or not piece.is_floating_point():
-        return piece.double().abs().view(torch.int64).clamp_(max=(0x7FF << 52) + 1).numpy()
-    return piece.float().abs().view(torch.int32).clamp_(max=(0xFF << 23) + 1).numpy()
+def _bits_of(sizes: Tensor) -> np.ndarray:
+    """The same memory as whole numbers of the same order: NaN, which goes last, is one of them."""
+    if sizes.dtype == torch.float64:
+        return sizes.view(torch.int64).clamp_(max=(0x7FF << 52) + 1).numpy()
+    return sizes.view(torch.int32).clamp_(max=(0xFF << 23) + 1).numpy()
