@@ -2,7 +2,7 @@
 // open, and the hatching beneath shows through, so that a kept near-zero never looks pruned.
 // All lengths are device pixels: cells then have whole-pixel edges on every screen.
 
-import { remembered, rgb } from "./panel.js";
+import { element, remembered, rgb } from "./panel.js";
 
 /** @import { Tensor } from "./entries.js" */
 /** @import { Colours } from "./panel.js" */
@@ -372,10 +372,16 @@ function hatching(context, colours, dpr) {
  * Draws one tensor on one canvas; `show` and `fit` set it up, `draw` is called on each move.
  */
 export class Heatmap {
-  /** @param {HTMLCanvasElement} canvas */
-  constructor(canvas) {
-    this.canvas = canvas;
-    this.context = penOf(canvas);
+  constructor() {
+    this.canvas = element("canvas", {
+      tabindex: "0",
+      role: "application",
+      "aria-roledescription": "heatmap",
+      dir: "ltr",
+      class: "prune-lab-heatmap",
+      "data-lm-suppress-shortcuts": "true", // the arrow keys are ours here
+    });
+    this.context = penOf(this.canvas);
     /** @type {Layout | null} */
     this.layout = null;
     this.size = "";

@@ -147,20 +147,13 @@ function pointingWords({ tensor }, layout) {
 export function picture(host, read, redraw) {
   const { model, dialogue } = host;
   const title = element("div", { class: "prune-lab-title" });
-  const canvas = element("canvas", {
-    tabindex: "0",
-    role: "application",
-    "aria-roledescription": "heatmap",
-    dir: "ltr",
-    class: "prune-lab-heatmap",
-    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours here
-  });
+  const heatmap = new Heatmap();
+  const { canvas } = heatmap;
   const key = legend();
   const blocks = element("div", { class: "prune-lab-note" });
   const entry = element("div", { class: "prune-lab-entry" });
   const progress = progressBar(host, "picture worked out so far", ["stop_drawing", "go_on_drawing"]);
   const box = element("div", { class: "prune-lab-main" }, title, canvas, progress.box, key.box, blocks, entry);
-  const heatmap = new Heatmap(canvas);
   const pointer = pointing(dialogue, heatmap, read, redraw);
   let width = 0;
   return {

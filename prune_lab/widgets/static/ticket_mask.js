@@ -82,18 +82,11 @@ function marking(heatmap, redraw) {
  */
 export function ticketMask(redraw) {
   const title = element("div", { class: "prune-lab-title" });
-  const canvas = element("canvas", {
-    tabindex: "0",
-    role: "application",
-    "aria-roledescription": "heatmap",
-    dir: "ltr",
-    class: "prune-lab-heatmap",
-    "data-lm-suppress-shortcuts": "true", // the arrow keys are ours here
-  });
+  const heatmap = new Heatmap();
+  const { canvas } = heatmap;
   const key = legend();
   const entry = element("div", { class: "prune-lab-entry" });
   const box = element("div", { class: "prune-lab-side" }, title, canvas, key.box, entry);
-  const heatmap = new Heatmap(canvas);
   const marked = marking(heatmap, redraw);
   let width = 0;
   return {
