@@ -39,5 +39,5 @@ def keep_panels(notebook: NotebookNode) -> None:
     if names:
         shown = renamed({old: stored["state"][old] for old in names})
         for widget in shown.values():
-            widget["state"].pop("_edition", None)  # which depends on how long work took
+            widget["state"].pop("_serial", None)  # which depends on how long work took
         notebook.metadata["widgets"] = {STATE: {**stored, "state": shown}}

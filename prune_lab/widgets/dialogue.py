@@ -23,7 +23,7 @@ class Dialogue(anywidget.AnyWidget):
     since the last and perhaps a button that was pressed; they come in the order in which the
     reader did these things. Python takes the choices all together or not at all, does what the
     button says, and answers in one message, with whatever else has changed: up to which number it
-    has heard, and how the controls stand now. Every state that it sends has a number, its edition.
+    has heard, and how the controls stand now. Every state that it sends has a number.
 
     A subclass names its controls and its buttons.
     """
@@ -35,7 +35,7 @@ class Dialogue(anywidget.AnyWidget):
     # question, and Python neither takes anything out of it nor puts anything in. So no echo can
     # overwrite anything newer.
     _linked: tuple[str, ...] = ()
-    _edition = 0  # how many states have left Python
+    _serial = 0  # how many states have left Python
 
     answer = traitlets.Dict(
         help="heard: the number of each asker's last question; controls: how they stand"
@@ -58,8 +58,8 @@ class Dialogue(anywidget.AnyWidget):
         """
         state: dict[str, Any] = super().get_state(key, drop_defaults=drop_defaults)
         if state:
-            self._edition += 1
-            state["_edition"] = self._edition
+            self._serial += 1
+            state["_serial"] = self._serial
         return state
 
     def _should_send_property(self, key: str, value: Any) -> bool:

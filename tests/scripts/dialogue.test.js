@@ -262,24 +262,24 @@ test("a state that is older than what Python has said since is asked for anew, a
   const asked = [];
   far.model.send = (content) => asked.push(content.ask);
   const dialogue = new Dialogue(far.model);
-  const before = { answer: far.model.get("answer"), undoable: false, _edition: 7 };
+  const before = { answer: far.model.get("answer"), undoable: false, _serial: 7 };
   dialogue.press("apply");
-  const after = { answer: { heard: { [dialogue.asker]: 1 }, controls: { amount: 0.3 } }, undoable: true, _edition: 8 };
+  const after = { answer: { heard: { [dialogue.asker]: 1 }, controls: { amount: 0.3 } }, undoable: true, _serial: 8 };
   lay(far.model, after);
   assert.deepEqual(asked, ["question"]);
   lay(far.model, before); // JupyterLab asked for it before the button was pressed
   assert.deepEqual(asked, ["question", "again"]);
-  lay(far.model, { ...after, _edition: 9 });
+  lay(far.model, { ...after, _serial: 9 });
   assert.deepEqual(asked, ["question", "again"]);
   assert.equal(dialogue.waits(), false);
 });
 
 test("a whole state of Python's puts nothing into the letter box, old or new", async () => {
-  for (const _edition of [1, 3]) {
+  for (const _serial of [1, 3]) {
     const far = linked(["fraction", 0.3]);
-    lay(far.model, { amount: 0.3, _edition: 2 });
+    lay(far.model, { amount: 0.3, _serial: 2 });
     far.model.set("amount", 0.5); // another widget, and Python has not heard of it yet
-    lay(far.model, { amount: 0.3, _edition });
+    lay(far.model, { amount: 0.3, _serial });
     await null;
     assert.equal(far.model.get("amount"), 0.5);
     while (far.waiting()) {

@@ -78,7 +78,7 @@ def test_each_state_that_leaves_python_has_a_later_number_and_the_whole_is_sent_
     snapshot = explorer.get_state()  # what JupyterLab is told of all widgets together
     explorer.apply()
     explorer._handle_custom_msg({"ask": "again"}, [])
-    numbers = [state["_edition"] for state in (snapshot, *sent)]
+    numbers = [state["_serial"] for state in (snapshot, *sent)]
     assert len(numbers) > 2 and numbers == sorted(set(numbers))
     assert set(sent[-1]) == set(snapshot) and sent[-1]["undoable"]
 

@@ -84,29 +84,29 @@ export class Dialogue {
     this.eager = false; // whether that goes out with the next answer
     this.late = false; // whether an answer is overdue
     this.timer = 0;
-    this.edition = this.editionShown; // of the newest state that Python has sent
+    this.serial = this.serialShown; // of the newest state that Python has sent
     /** @type {Set<() => void>} */
     this.listeners = new Set();
     this.presence = new Presence(model, this.asker, () => this.turn());
     this.takeAnswer = this.takeAnswer.bind(this);
-    this.takeEdition = this.takeEdition.bind(this);
+    this.takeSerial = this.takeSerial.bind(this);
     model.on("change:answer", this.takeAnswer);
-    model.on("change:_edition", this.takeEdition);
+    model.on("change:_serial", this.takeSerial);
   }
 
   /** The number of the state that the host shows; a stored one has none. */
-  get editionShown() {
-    return this.model.get("_edition") ?? 0;
+  get serialShown() {
+    return this.model.get("_serial") ?? 0;
   }
 
   /** Whether the state that the host shows was not there a moment ago: Python's, not the reader's. */
   get hasJustCome() {
-    return this.editionShown !== this.edition;
+    return this.serialShown !== this.serial;
   }
 
-  takeEdition() {
-    if (this.editionShown < this.edition) this.presence.send({ ask: "again" });
-    else this.edition = this.editionShown;
+  takeSerial() {
+    if (this.serialShown < this.serial) this.presence.send({ ask: "again" });
+    else this.serial = this.serialShown;
   }
 
   /**
@@ -280,7 +280,7 @@ export class Dialogue {
     clearTimeout(this.timer);
     this.presence.end();
     this.model.off("change:answer", this.takeAnswer);
-    this.model.off("change:_edition", this.takeEdition);
+    this.model.off("change:_serial", this.takeSerial);
   }
 }
 
