@@ -74,13 +74,15 @@ def test_the_state_is_a_letter_box_between_the_widgets_of_a_page(make):
 def test_each_state_that_leaves_python_has_a_later_number_and_the_whole_is_sent_again(explorer):
     explorer.open()
     sent = []
-    explorer.comm.send = lambda data=None, **_: sent.append(data["state"])
+    explorer.comm.send = lambda data=None, **_: sent.append(data)
     snapshot = explorer.get_state()  # what JupyterLab is told of all widgets together
     explorer.apply()
     explorer._handle_custom_msg({"ask": "again"}, [])
-    numbers = [state["_serial"] for state in (snapshot, *sent)]
+    numbers = [state["_serial"] for state in (snapshot, *(data["state"] for data in sent))]
     assert len(numbers) > 2 and numbers == sorted(set(numbers))
-    assert set(sent[-1]) == set(snapshot) and sent[-1]["undoable"]
+    whole = sent[-1]
+    assert {*whole["state"], *(path[0] for path in whole["buffer_paths"])} == set(snapshot)
+    assert whole["state"]["undoable"]
 
 
 @pytest.mark.parametrize(
