@@ -1,0 +1,82 @@
+"""Build the book, the course as a folder of pages that need no Python: `python -m docs.book`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import jupytext
+import nbformat
+from sphinx.cmd.build import build_main
+
+from docs.book.panels import assets, prepare
+from prune_lab.reader.page import save_reader
+from prune_lab.widgets.frontend import script, style
+from tutorial.build import NOTEBOOKS, execute
+
+HERE = Path(__file__).parent
+BOOK = HERE.parents[1] / "build/book"
+
+
+def build(folder: Path = BOOK, notebooks: Path = NOTEBOOKS) -> int:
+    """Write the book into ``folder``, which is emptied first; return 0, or Sphinx's error code.
+
+    Args:
+        folder: afterwards all the book needs: it can be moved, zipped, put on any web server.
+        notebooks: where the chapters are, executed.
+
+    Raises:
+        ValueError: a chapter that cannot be shown right; the sentence names it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    with TemporaryDirectory() as work:
+        source = Path(work) / "source"
+        for place in (source, folder / "_static/panels", folder / "notebooks"):
+            place.mkdir(parents=True)
+        nbformat.write(
+            execute(jupytext.read(HERE / "index.md", fmt="md:myst")), source / "index.ipynb"
+        )
+        for chapter in notebooks.glob("*.ipynb"):
+            shutil.copy(chapter, source)
+            shutil.copy(chapter, folder / "notebooks")  # to take home
+        for page in source.iterdir():
+            notebook = nbformat.read(page, as_version=4)
+            try:
+                prepare(notebook)
+            except ValueError as error:
+                raise ValueError(f"{page.name}: {error}") from error
+            nbformat.write(notebook, page)
+        _write_parts(folder)
+        options = ["-b", "html", "-q", "-W", "--keep-going", "-j", "auto"]
+        options += ["-c", str(HERE), "-d", f"{work}/doctrees"]
+        return build_main([*options, str(source), str(folder)])
+
+
+def _write_parts(folder: Path) -> None:
+    """What the pages share and Sphinx does not bring."""
+    parts = {f"panels/{name}": text for name, text in assets().items()}
+    parts["book.js"] = (
+        f'"use strict";\n{{\n{script(HERE / "book.js")}}}\n'  # what it declares stays its own
+    )
+    parts["book.css"] = style() + (HERE / "book.css").read_text(encoding="utf-8")
+    for name, text in parts.items():
+        (folder / "_static" / name).write_text(text, encoding="utf-8")
+    save_reader(folder / "reader.html")
+
+
+def main() -> int:
+    """Build it where `make book` has it, and say where."""
+    try:
+        failed = build()
+    except ValueError as error:
+        print(f"book: {error}")
+        return 1
+    if not failed:
+        print(f"book: open {BOOK.relative_to(Path.cwd())}/index.html")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
