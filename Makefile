@@ -62,7 +62,7 @@ notebooks: venv ## Build notebooks/ from tutorial/ (CHAPTERS="02 03" builds thos
 	$(BIN)/python -m tutorial.build $(CHAPTERS)
 
 book: venv ## Build the course as a folder of pages that need no Python: build/book
-	@$(BIN)/python -m docs.book
+	@$(BIN)/python -m docs.book.build
 
 grade-test: venv ## Grade hostile notebooks; build the wheel, learn and grade with nbgrader in .venv-grade
 	rm -rf dist .venv-grade

@@ -58,6 +58,7 @@ function keepGuess(model) {
  */
 async function enliven(place) {
   const name = place.dataset.panel ?? "";
+  if (!/^\w+$/.test(name)) return; // an output may write what it likes; a script from elsewhere it does not get
   const saved = /** @type {Saved} */ (JSON.parse(place.querySelector("script")?.textContent ?? ""));
   await load(name);
   const el = document.createElement("div");

@@ -1,4 +1,4 @@
-"""Sphinx's settings for the book; `python -m docs.book` calls it."""
+"""Sphinx's settings for the book; build.py calls it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stored notebook as the book shows it: panels as data for the page's script, pictures in words."""
+"""A stored notebook as the book shows it: panels as data for the page's script, pictures told."""
 
 from __future__ import annotations
 
@@ -54,9 +54,8 @@ def prepare(notebook: NotebookNode) -> None:
     """
     panels = notebook.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
     for number, cell in enumerate(notebook.cells):
-        cell.source = (
-            _OUTSIDE.sub(r"\1", cell.source) if cell.cell_type == "markdown" else cell.source
-        )
+        if cell.cell_type == "markdown":
+            cell.source = _OUTSIDE.sub(r"\1", cell.source)
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             view = data.pop(VIEW, None)
@@ -80,9 +79,7 @@ def _name(panel: NotebookNode) -> str:
 
 def _place(name: str, panel: NotebookNode, output: NotebookNode) -> str:
     if panel.state["_esm"] != script(f"{name}.js"):
-        raise ValueError(
-            f"{name} is stored as another version of the package has it: make notebooks"
-        )
+        raise ValueError(f"{name} is stored as another version has it; run: make notebooks")
     content = saved(panel)
     state: dict[str, Any] = content["state"]
     if "sentence" in state:  # Python's, which knew of no guess; in the page there may be one

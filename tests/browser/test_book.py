@@ -1,4 +1,4 @@
-"""The book as a stranger opens it: the folder, from a disk or a server, with no Python and no network."""
+"""The book as a stranger opens it: a folder, on a disk or a server, no Python and no network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from playwright.sync_api import expect
 
-from docs.book.__main__ import NOTEBOOKS, build
+from docs.book.build import NOTEBOOKS, build
 from prune_lab.reader.page import link
 from tests.browser.test_mask_explorer import Explorer
 from tests.browser.test_reader_page import HERE, READER
@@ -165,10 +165,9 @@ def test_a_page_fits_has_words_for_its_pictures_and_is_small(page, opened, asked
     enliven_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     loaded = {url.partition("?")[0].partition("#")[0] for url in asked if url.startswith("file:")}
-    bytes_of = {
-        url: (book / url.removeprefix(f"{book.as_uri()}/")).stat().st_size for url in loaded
-    }
-    assert sum(bytes_of.values()) < MOST_BYTES, bytes_of
+    sizes = {url: (book / url.removeprefix(f"{book.as_uri()}/")).stat().st_size for url in loaded}
+    print(f"{sum(sizes.values()):,} bytes")
+    assert sum(sizes.values()) < MOST_BYTES, sizes
 
 
 UNNAMED = """() => [...document.querySelectorAll("button, input, select, a[href], summary")]
@@ -355,7 +354,7 @@ def spent(client):
 
 
 def test_the_first_chapter_is_soon_there_on_a_slow_device(page, opened):
-    """Readable within a second, its first panel moved within two, where all takes four times as long.
+    """Readable within a second, its first panel moved within two, where all takes four times more.
 
     Counted is the processor's time, which others on this machine do not lengthen, and of the page
     as a whole: what is drawn beside the main thread is in it too.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from docs.book.__main__ import build
+from docs.book.build import build
 from tests.browser.notebook import until
 from tests.hosts.test_firefox import SLIDER, Panel, firefox  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""Build the book, the course as a folder of pages that need no Python: `python -m docs.book`."""
+"""Build the book, the course as a folder of pages that need no Python: `python -m docs.book.build`."""
 
 from __future__ import annotations
 
@@ -35,9 +35,8 @@ def build(folder: Path = BOOK, notebooks: Path = NOTEBOOKS) -> int:
         source = Path(work) / "source"
         for place in (source, folder / "_static/panels", folder / "notebooks"):
             place.mkdir(parents=True)
-        nbformat.write(
-            execute(jupytext.read(HERE / "index.md", fmt="md:myst")), source / "index.ipynb"
-        )
+        first = execute(jupytext.read(HERE / "index.md", fmt="md:myst"))
+        nbformat.write(first, source / "index.ipynb")
         for chapter in notebooks.glob("*.ipynb"):
             shutil.copy(chapter, source)
             shutil.copy(chapter, folder / "notebooks")  # to take home
@@ -57,9 +56,8 @@ def build(folder: Path = BOOK, notebooks: Path = NOTEBOOKS) -> int:
 def _write_parts(folder: Path) -> None:
     """What the pages share and Sphinx does not bring."""
     parts = {f"panels/{name}": text for name, text in assets().items()}
-    parts["book.js"] = (
-        f'"use strict";\n{{\n{script(HERE / "book.js")}}}\n'  # what it declares stays its own
-    )
+    # In braces: what it declares is its own.
+    parts["book.js"] = f'"use strict";\n{{\n{script(HERE / "book.js")}}}\n'
     parts["book.css"] = style() + (HERE / "book.css").read_text(encoding="utf-8")
     for name, text in parts.items():
         (folder / "_static" / name).write_text(text, encoding="utf-8")
