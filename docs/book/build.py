@@ -1,4 +1,4 @@
-"""Build the book, the course as a folder of pages that need no Python: `python -m docs.book.build`."""
+"""Build the book, the course as pages that need no Python: `python -m docs.book.build`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import jupytext
 import nbformat
+from nbformat import NotebookNode
 from sphinx.cmd.build import build_main
 
 from docs.book.panels import assets, prepare
@@ -35,22 +36,24 @@ def build(folder: Path = BOOK, notebooks: Path = NOTEBOOKS) -> int:
         source = Path(work) / "source"
         for place in (source, folder / "_static/panels", folder / "notebooks"):
             place.mkdir(parents=True)
-        first = execute(jupytext.read(HERE / "index.md", fmt="md:myst"))
-        nbformat.write(first, source / "index.ipynb")
-        for chapter in notebooks.glob("*.ipynb"):
-            shutil.copy(chapter, source)
+        for chapter in sorted(notebooks.glob("*.ipynb")):
+            _write_page(nbformat.read(chapter, as_version=4), source / chapter.name)
             shutil.copy(chapter, folder / "notebooks")  # to take home
-        for page in source.iterdir():
-            notebook = nbformat.read(page, as_version=4)
-            try:
-                prepare(notebook)
-            except ValueError as error:
-                raise ValueError(f"{page.name}: {error}") from error
-            nbformat.write(notebook, page)
+        first = jupytext.read(HERE / "index.md", fmt="md:myst")
+        _write_page(execute(first), source / "index.ipynb")
         _write_parts(folder)
         options = ["-b", "html", "-q", "-W", "--keep-going", "-j", "auto"]
         options += ["-c", str(HERE), "-d", f"{work}/doctrees"]
         return build_main([*options, str(source), str(folder)])
+
+
+def _write_page(notebook: NotebookNode, path: Path) -> None:
+    """Write the source of a page, as Sphinx is to read it."""
+    try:
+        prepare(notebook)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+    nbformat.write(notebook, path)
 
 
 def _write_parts(folder: Path) -> None:

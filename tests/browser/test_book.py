@@ -52,7 +52,7 @@ def hostile_chapter():
         nbformat.v4.new_markdown_cell(f"# Hostile\n\n{EVIL} [link](javascript:window.hacked=4)"),
         nbformat.v4.new_code_cell("1", outputs=outputs, execution_count=1),
     ]
-    return nbformat.v4.new_notebook(cells=cells)
+    return nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
 
 
 @pytest.fixture(scope="session")
@@ -259,19 +259,22 @@ def test_without_scripts_each_panel_is_its_picture(browser, book):
 def test_exercises_show_hints_and_no_solution(page, opened, book):
     opened("03-prune-a-module")
     hint = page.locator("details").first
-    assert "Hint 1" in hint.locator("summary").inner_text()
+    assert "Hint" in hint.locator("summary").inner_text()
     assert not hint.locator("p").first.is_visible()
     hint.locator("summary").click()
     expect(hint.locator("p").first).to_be_visible()
     assert not any("SOLUTION" in path.read_text(encoding="utf-8") for path in book.glob("*.html"))
 
 
-def test_a_button_gives_the_notebook(page, opened, book):
-    opened("03-prune-a-module")
+def test_a_button_gives_the_notebook(page, served, book):
+    notebook = (NOTEBOOKS / "03-prune-a-module.ipynb").read_bytes()
+    page.goto(f"{served}/03-prune-a-module.html")
+    button = page.get_by_role("link", name="Notebook", exact=True)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Notebook", exact=True).click()
-    given = download.value.path().read_bytes()
-    assert given == (NOTEBOOKS / "03-prune-a-module.ipynb").read_bytes()
+        button.click()
+    assert download.value.path().read_bytes() == notebook
+    # On a disk it is there already: browsers download nothing from one.
+    assert (book / button.get_attribute("href")).read_bytes() == notebook
 
 
 @pytest.mark.parametrize("guess_first", [True, False])
@@ -283,7 +286,7 @@ def test_the_truth_is_laid_over_the_guess(page, opened, guess_first):
     if not guess_first:
         enliven_all(page)
         expect(answer).to_contain_text("It is 45 weights.")
-        expect(answer).not_to_contain_text("guess")  # none was made, and none is spoken of
+        expect(answer).not_to_contain_text("guess")  # there is none, and none is spoken of
     asking.get_by_role("spinbutton").fill("30")
     page.keyboard.press("Enter")
     expect(asking).to_contain_text("Your guess: 30 weights.")
@@ -291,7 +294,7 @@ def test_the_truth_is_laid_over_the_guess(page, opened, guess_first):
     expect(answer).to_contain_text("your guess: 30 weights")
     expect(answer).to_contain_text("the truth: 45 weights")
     asking.get_by_role("button", name="Take back").click()
-    expect(answer).not_to_contain_text("your guess")
+    expect(answer.get_by_text("your guess")).to_be_hidden()
 
 
 def test_the_first_page_has_a_pad_and_shows_the_way(page, opened):
@@ -322,8 +325,7 @@ def test_nothing_in_an_output_is_run(page, book, asked):
         "script-src-elem",
         "script-src-attr",
     }
-    page.get_by_text("link", exact=True).click()
-    assert page.evaluate("window.hacked") is None
+    assert page.locator("a[href^=javascript]").count() == 0
     assert not any("evil" in url for url in asked)
     expect(page.get_by_text("<script>window.hacked = 1</script>").first).to_be_visible()
 
@@ -364,8 +366,9 @@ def test_the_first_chapter_is_soon_there_on_a_slow_device(page, opened):
     client = page.context.new_cdp_session(page)
     client.send("Performance.enable")
     readable = spent(client)
-    slider = page.locator("[data-panel=guess_number]").first.get_by_role("slider")
-    slider.scroll_into_view_if_needed()
+    place = page.locator(".prune-lab-stored").first
+    place.scroll_into_view_if_needed()
+    slider = place.get_by_role("slider")
     slider.focus()
     before = slider.get_attribute("aria-valuetext")
     page.keyboard.press("ArrowRight")
