@@ -60,8 +60,8 @@ def expression(name: str | Path) -> str:
 
     A page that was opened from a disk loads no modules. A script of the old kind it does.
 
-    >>> expression("mask_explorer.js").startswith('(() => {\n"use strict";')
-    True
+    >>> expression("mask_explorer.js").splitlines()[:2]
+    ['(() => {', '"use strict";']
     """
     body, found = _DEFAULT.subn("return ", script(name))
     if found != 1:
