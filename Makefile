@@ -46,7 +46,7 @@ types: venv ## ... mypy: types of the package
 	$(BIN)/mypy
 
 unit: venv ## ... pytest: engine, course and widgets without a browser, and the doctests
-	$(PYTEST) --doctest-modules prune_lab tests --ignore tests/browser --ignore tests/benchmarks --ignore tests/grading --ignore tests/hosts
+	$(PYTEST) --doctest-modules prune_lab docs/book tests --ignore tests/browser --ignore tests/benchmarks --ignore tests/grading --ignore tests/hosts
 
 scripts: venv ## ... node: the widgets' scripts without a browser
 	$(NODE) --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test tests/scripts/*.test.js
