@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -22,7 +23,9 @@ BOOK = HERE.parents[1] / "build/book"
 
 
 def build(folder: Path = BOOK, notebooks: Path = NOTEBOOKS) -> int:
-    """Write the book into ``folder``, which is emptied first; return 0, or Sphinx's error code.
+    """Write the book into ``folder``, in place of what was there; return 0, or Sphinx's error code.
+
+    Where anything fails, what was there stays.
 
     Args:
         folder: afterwards all the book needs: it can be moved, zipped, put on any web server.
@@ -31,20 +34,24 @@ def build(folder: Path = BOOK, notebooks: Path = NOTEBOOKS) -> int:
     Raises:
         ValueError: a chapter that cannot be shown right; the sentence names it.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     with TemporaryDirectory() as work:
-        source = Path(work) / "source"
-        for place in (source, folder / "_static/panels", folder / "notebooks"):
+        source, pages = Path(work) / "source", Path(work) / "book/pages"
+        for place in (source, pages / "_static/panels", pages / "notebooks"):
             place.mkdir(parents=True)
         for chapter in sorted(notebooks.glob("*.ipynb")):
             _write_page(nbformat.read(chapter, as_version=4), source / chapter.name)
-            shutil.copy(chapter, folder / "notebooks")  # to take home
+            shutil.copy(chapter, pages / "notebooks")  # to take home
         first = jupytext.read(HERE / "index.md", fmt="md:myst")
         _write_page(execute(first), source / "index.ipynb")
-        _write_parts(folder)
+        _write_parts(pages)
         options = ["-b", "html", "-q", "-W", "--keep-going", "-j", "auto"]
         options += ["-c", str(HERE), "-d", f"{work}/doctrees"]
-        return build_main([*options, str(source), str(folder)])
+        failed = build_main([*options, str(source), str(pages)])
+        if not failed:
+            if folder.exists():
+                shutil.rmtree(folder)
+            shutil.copytree(pages, folder)
+        return failed
 
 
 def _write_page(notebook: NotebookNode, path: Path) -> None:
@@ -56,15 +63,15 @@ def _write_page(notebook: NotebookNode, path: Path) -> None:
     nbformat.write(notebook, path)
 
 
-def _write_parts(folder: Path) -> None:
+def _write_parts(pages: Path) -> None:
     """What the pages share and Sphinx does not bring."""
     parts = {f"panels/{name}": text for name, text in assets().items()}
     # In braces: what it declares is its own.
     parts["book.js"] = f'"use strict";\n{{\n{script(HERE / "book.js")}}}\n'
     parts["book.css"] = style() + (HERE / "book.css").read_text(encoding="utf-8")
     for name, text in parts.items():
-        (folder / "_static" / name).write_text(text, encoding="utf-8")
-    save_reader(folder / "reader.html")
+        (pages / "_static" / name).write_text(text, encoding="utf-8")
+    save_reader(pages / "reader.html")
 
 
 def main() -> int:
@@ -75,7 +82,7 @@ def main() -> int:
         print(f"book: {error}")
         return 1
     if not failed:
-        print(f"book: open {BOOK.relative_to(Path.cwd())}/index.html")
+        print(f"book: open {os.path.relpath(BOOK)}/index.html")
     return failed
 
 

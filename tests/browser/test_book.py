@@ -334,8 +334,10 @@ def test_a_picture_that_nothing_tells_is_refused(tmp_path):
     picture = {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure size 1x1>"}
     cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data=picture)])
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "mute.ipynb")
+    (tmp_path / "book/old").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"mute\.ipynb: cell 0 shows a picture that nothing tells"):
         build(tmp_path / "book", tmp_path)
+    assert (tmp_path / "book/old").exists()
 
 
 def test_a_panels_script_comes_from_the_package_alone(tmp_path):
