@@ -110,8 +110,7 @@ def test_picture_of_the_book(browser, tmp_path):
     page.goto((tmp_path / "book/03-prune-a-module.html").as_uri())
     place = page.locator("[data-panel=mask_explorer]").first
     place.scroll_into_view_if_needed()
-    place.get_by_role("group").wait_for()
-    place.evaluate(
-        "place => scrollBy({ top: place.getBoundingClientRect().top - 60, behavior: 'instant' })"
-    )
+    place.get_by_role("group").first.wait_for()
+    place.evaluate("place => place.scrollIntoView({ behavior: 'instant' })")
+    page.mouse.wheel(0, -60)
     page.screenshot(path=HERE / "book.png")
