@@ -150,8 +150,8 @@ def test_the_search_finds_a_chapter(page, asked, address):
 
 # Every page
 
-# What reaches over the window's edge and is in no box of its own that scrolls. (The page's width says
-# nothing: the theme cuts off what is too wide.)
+# What reaches over the window's edge and is in no box of its own that scrolls. (The page's width
+# says nothing: the theme cuts off what is too wide.)
 STICKING_OUT = """() => {
     const scrolls = (box) => !box.matches("article")
         && (getComputedStyle(box).overflowX !== "visible" || scrolls(box.parentElement));
