@@ -17,6 +17,7 @@ from playwright.sync_api import expect
 
 from docs.book.build import NOTEBOOKS, build
 from prune_lab.reader.page import link
+from tests.browser.notebook import until
 from tests.browser.test_mask_explorer import Explorer
 from tests.browser.test_reader_page import HERE, READER
 
@@ -330,7 +331,7 @@ def test_the_reader_is_in_the_folder(page, opened, book):
 
 def test_nothing_in_an_output_is_run(page, book, asked):
     page.goto(f"{book.as_uri()}/{HOSTILE}.html")
-    page.wait_for_function("window.forbidden.length >= 3")
+    until(lambda: page.evaluate("window.forbidden.length >= 3"), True)
     assert page.evaluate("window.hacked") is None
     assert {found.split()[0] for found in page.evaluate("window.forbidden")} <= {
         "script-src-elem",
@@ -377,7 +378,8 @@ def test_the_first_chapter_is_soon_there_on_a_slow_device(page, opened):
     client = page.context.new_cdp_session(page)
     client.send("Performance.enable", {"timeDomain": "threadTicks"})
     opened("01-create-a-model")
-    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+    painted = "performance.getEntriesByName('first-contentful-paint').length"
+    until(lambda: page.evaluate(painted), 1)
     readable = THROTTLE * worked(client)
     place = page.locator(".prune-lab-stored").first
     place.scroll_into_view_if_needed()
