@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
+import nbformat
 import pytest
 
-from docs.book.build import build
+from docs.book.build import NOTEBOOKS, build
 from tests.browser.notebook import until
+from tests.browser.test_book import HOSTILE, hostile_chapter
 from tests.hosts.test_firefox import SLIDER, Panel, firefox  # noqa: F401
 
 EXPLORER = "[data-panel=mask_explorer]"
@@ -13,9 +17,11 @@ EXPLORER = "[data-panel=mask_explorer]"
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("book") / "book"
-    assert build(folder) == 0
-    return folder
+    folder = tmp_path_factory.mktemp("book")
+    notebooks = shutil.copytree(NOTEBOOKS, folder / "notebooks")
+    nbformat.write(hostile_chapter(), notebooks / f"{HOSTILE}.ipynb")
+    assert build(folder / "book", notebooks) == 0
+    return folder / "book"
 
 
 @pytest.fixture
@@ -46,4 +52,11 @@ def test_the_search_finds_a_chapter(opened):
     page = opened("search")
     page.run("location.search = '?q=lottery'")
     found = "return document.querySelector('#search-results a')?.textContent ?? ''"
-    until(lambda: "ottery" in page.run(found), True)
+    until(lambda: "ottery" in (page.run(found) or ""), True)
+
+
+def test_nothing_in_an_output_is_run(opened):
+    page = opened(HOSTILE)
+    assert page.run("return window.wrappedJSObject.pruneLabPanels !== undefined")  # our script is
+    assert page.run("return window.wrappedJSObject.hacked === undefined")
+    assert "<script>window.hacked = 1</script>" in page.text("article")
