@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks grade-test hosts cluster weights bench clean
+.PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks book grade-test hosts cluster weights bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +46,7 @@ types: venv ## ... mypy: types of the package
 	$(BIN)/mypy
 
 unit: venv ## ... pytest: engine, course and widgets without a browser, and the doctests
-	$(PYTEST) --doctest-modules prune_lab tests --ignore tests/browser --ignore tests/benchmarks --ignore tests/grading --ignore tests/hosts
+	$(PYTEST) --doctest-modules prune_lab docs/book tests --ignore tests/browser --ignore tests/benchmarks --ignore tests/grading --ignore tests/hosts
 
 scripts: venv ## ... node: the widgets' scripts without a browser
 	$(NODE) --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test tests/scripts/*.test.js
@@ -60,6 +60,9 @@ browser: venv ## ... pytest: JupyterLab and the widgets in headless Chromium
 
 notebooks: venv ## Build notebooks/ from tutorial/ (CHAPTERS="02 03" builds those alone)
 	$(BIN)/python -m tutorial.build $(CHAPTERS)
+
+book: venv ## Build the course as a folder of pages that need no Python: build/book
+	@$(BIN)/python -m docs.book.build
 
 grade-test: venv ## Grade hostile notebooks; build the wheel, learn and grade with nbgrader in .venv-grade
 	rm -rf dist .venv-grade

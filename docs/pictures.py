@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.book.build import build
 from tests.browser.notebook import Notebook, until, write
 
 HERE = Path(__file__).parent
@@ -100,3 +101,16 @@ def test_picture(browser, jupyter_lab, name):
     act(notebook)
     notebook.settle()
     notebook.panel.screenshot(path=HERE / f"{name}.png")
+
+
+def test_picture_of_the_book(browser, tmp_path):
+    """Chapter 3, where its first explorer is."""
+    assert build(tmp_path / "book") == 0
+    page = browser.new_page(viewport={"width": 1120, "height": 760}, color_scheme="dark")
+    page.goto((tmp_path / "book/03-prune-a-module.html").as_uri())
+    place = page.locator("[data-panel=mask_explorer]").first
+    place.scroll_into_view_if_needed()
+    place.get_by_role("group").first.wait_for()
+    place.evaluate("place => place.scrollIntoView({ behavior: 'instant' })")
+    page.mouse.wheel(0, -60)
+    page.screenshot(path=HERE / "book.png")

@@ -10,6 +10,7 @@ STYLE = STATIC / "prune-lab.css"
 
 _IMPORT = re.compile(r'^import \{(.*?)\} from "(\.\.?/.+?)";\n', re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
+_DEFAULT = re.compile(r"^export default ", re.MULTILINE)
 _FOR_READERS = re.compile(r"^ */\*(?:(?!\*/).)*\*/\n|^ *//[^\n]*\n", re.MULTILINE | re.DOTALL)
 
 
@@ -52,6 +53,20 @@ def script(name: str | Path) -> str:
 
     last = _EXPORT.sub(r"\1", add((STATIC / name).resolve()))
     return "\n".join([*parts.values(), last])
+
+
+def expression(name: str | Path) -> str:
+    """Return `script` as an expression, whose value is what the module exports by default.
+
+    A page that was opened from a disk loads no modules. A script of the old kind it does.
+
+    >>> expression("mask_explorer.js").splitlines()[:2]
+    ['(() => {', '"use strict";']
+    """
+    body, found = _DEFAULT.subn("return ", script(name))
+    if found != 1:
+        raise ValueError(f"{name} has no default export, and so no value")
+    return f'(() => {{\n"use strict";\n{body}}})()'
 
 
 def _constant(part: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +65,7 @@ def save_page(widget: Panel, path: str | os.PathLike[str]) -> Path:
     if not isinstance(widget, Panel):
         raise TypeError(f"widget should be one of PruneLab's, not {type(widget).__name__}")
     kept = dependency_state([widget], drop_defaults=False)[widget.model_id]
-    state: dict[str, Any] = kept["state"]
-    content = {
-        "script": state["_esm"],
-        "style": state["_css"],
-        "classes": state["_dom_classes"],
-        "state": {name: value for name, value in state.items() if not name.startswith("_")},
-        "bytes": {
-            name: buffer["data"] for buffer in kept.get("buffers", []) for name in buffer["path"]
-        },
-    }
+    content = {"script": kept["state"]["_esm"], "style": kept["state"]["_css"], **saved(kept)}
     path = Path(path)
     path.write_text(
         PAGE.format(
@@ -85,3 +77,30 @@ def save_page(widget: Panel, path: str | os.PathLike[str]) -> Path:
         encoding="utf-8",
     )
     return path
+
+
+def saved(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a page's script needs of a widget besides the widget's own script.
+
+    Args:
+        kept: what ipywidgets stores of one widget, in a notebook too: its state and its buffers.
+
+    Returns:
+        Its classes, its state, and its binary traits in base64; `json` can write it.
+
+    >>> from ipywidgets.embed import dependency_state
+    >>> from torch import nn
+    >>> from prune_lab.widgets import MaskExplorer
+    >>> explorer = MaskExplorer(nn.Linear(4, 5))
+    >>> kept = dependency_state([explorer], drop_defaults=False)[explorer.model_id]
+    >>> list(saved(kept)), sorted(saved(kept)["bytes"])[:2]
+    (['classes', 'state', 'bytes'], ['kept', 'order'])
+    """
+    state = kept["state"]
+    return {
+        "classes": state["_dom_classes"],
+        "state": {name: value for name, value in state.items() if not name.startswith("_")},
+        "bytes": {
+            name: buffer["data"] for buffer in kept.get("buffers", []) for name in buffer["path"]
+        },
+    }

@@ -1,5 +1,5 @@
-// One widget in a page of its own, where there is no kernel: anywidget's part of the front end,
-// as far as a widget's script uses it. What the page shows comes with it; nothing is loaded.
+// Widgets in a page where there is no kernel: anywidget's part of the front end, as far as a
+// widget's script uses it. What a page of one widget shows comes with it; nothing is loaded.
 
 const NO_KERNEL = "This page has no Python behind it. Open the notebook to do that.";
 
@@ -74,22 +74,38 @@ export function bytesOf(base64) {
 }
 
 /**
- * Put the widget into the page. `bytes` are its binary traits in base64.
- * @param {{ script: string, style: string, classes: string[], state: Record<string, any>, bytes: Record<string, string> }} saved
+ * What is saved of a widget; `bytes` are its binary traits in base64.
+ * @typedef {{ classes: string[], state: Record<string, any>, bytes: Record<string, string> }} Saved
  */
-export async function open({ script, style, classes, state, bytes }) {
+
+/**
+ * Show a widget in an element of the page, which is laid out already.
+ * @param {HTMLElement} el
+ * @param {() => any} make  What the widget's script exports.
+ * @param {Saved} saved
+ */
+export async function show(el, make, { classes, state, bytes }) {
+  for (const [name, base64] of Object.entries(bytes)) state[name] = bytesOf(base64);
+  const model = new Model(state);
+  const widget = make();
+  await widget.initialize?.({ model });
+  el.classList.add(...classes);
+  await widget.render({ model, el });
+  return model;
+}
+
+/**
+ * Put the widget into a page of its own.
+ * @param {Saved & { script: string, style: string }} saved
+ */
+export async function open({ script, style, ...saved }) {
   const sheet = document.createElement("style");
   sheet.textContent = style;
   document.head.append(sheet);
   const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   const { default: make } = await import(address);
   URL.revokeObjectURL(address);
-  for (const [name, base64] of Object.entries(bytes)) state[name] = bytesOf(base64);
-  const model = new Model(state);
-  const widget = make();
-  await widget.initialize?.({ model });
   const el = document.createElement("div");
-  el.classList.add(...classes);
   document.body.append(el);
-  await widget.render({ model, el });
+  await show(el, make, saved);
 }
