@@ -16,15 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from . import places
-from .methods import (
-    BasePruningMethod,
-    PruningContainer,
-    install,
-    methods_of,
-    record_of,
-    unpruned_order,
-)
+from . import methods, places
 from .record import Record
 
 
@@ -34,7 +26,8 @@ class _Twin(NamedTuple):
     path: str  # such as "out.weight"
     module: nn.Module
     name: str
-    hook: BasePruningMethod | None
+    key: int | None  # of its hook
+    hook: methods.BasePruningMethod | None
 
 
 def prune_twins(model: nn.Module) -> list[str]:
@@ -75,7 +68,7 @@ def prune_twins(model: nn.Module) -> list[str]:
     groups = list(_tied_and_pruned(model))
     clean = [twin for group in groups for twin in group if twin.hook is None]
     for twin in clean:
-        places.to_prune(twin.module, twin.name, pruned=False)
+        places.to_prune(twin.module, twin.name)
     with places.unchanged_on_error(twin.module for group in groups for twin in group):
         for group in groups:
             _tie(group)
@@ -90,8 +83,8 @@ def _tied_and_pruned(model: nn.Module) -> Iterator[list[_Twin]]:
             if parameter is not None:
                 name = key.removesuffix("_orig")
                 name = name if name in places.pruned_names(module) else key
-                _, hook = places.find_hook(module, name)
-                twin = _Twin(f"{path}.{name}" if path else name, module, name, hook)
+                path_of_it = f"{path}.{name}" if path else name
+                twin = _Twin(path_of_it, module, name, *places.find_hook(module, name))
                 found.setdefault(parameter, []).append(twin)
     for group in found.values():
         masks = [places.mask_of(t.module, t.name) for t in group if t.hook is not None]
@@ -109,7 +102,7 @@ def _tied_and_pruned(model: nn.Module) -> Iterator[list[_Twin]]:
 
 def _runs_hooks(twin: _Twin) -> bool:
     """Tell whether a hook in a place would ever run, and warn if not."""
-    if not isinstance(twin.module, (nn.ParameterList, nn.ParameterDict, torch.jit.ScriptModule)):
+    if not isinstance(twin.module, places.WITHOUT_HOOKS):
         return True
     warnings.warn(
         f"'{twin.path}' shares a pruned Parameter, but a {type(twin.module).__name__} has no "
@@ -123,24 +116,24 @@ def _tie(group: list[_Twin]) -> None:
     """Give all places the mask and the methods of the first pruned one, and one tie."""
     pruned = next(twin for twin in group if twin.hook is not None)
     assert pruned.hook is not None
-    known = record_of(pruned.hook)
+    known = methods.record_of(pruned.hook)
     tie = [(weakref.ref(twin.module), twin.name) for twin in group]
     for twin in group:
         if twin.hook is None:
             hook, mask = pruned.hook, places.mask_of(pruned.module, pruned.name).clone()
-            record = Record(order=unpruned_order(twin.module), before=known.before)
+            record = Record(order=methods.unpruned_order(twin.module), before=known.before)
         else:
             hook, mask = twin.hook, places.mask_of(twin.module, twin.name)
-            record = record_of(hook)
+            record = methods.record_of(hook)
         copied = _copied(hook, twin.name)
         copied.record = dataclasses.replace(record, tie=tie)
-        install(copied, twin.module, twin.name, mask)
+        methods.install(copied, twin.module, twin.name, mask, instead_of=twin.key)
 
 
-def _copied(hook: BasePruningMethod, name: str) -> BasePruningMethod:
+def _copied(hook: methods.BasePruningMethod, name: str) -> methods.BasePruningMethod:
     """Return a hook of ours with the same methods, for the tensor ``name``."""
-    methods = [copy.copy(method) for method in methods_of(hook)]
-    for method in methods:
+    copies = [copy.copy(method) for method in methods.methods_of(hook)]
+    for method in copies:
         method._tensor_name = name
-    single = len(methods) == 1 and isinstance(methods[0], BasePruningMethod)
-    return methods[0] if single else PruningContainer(*methods)
+    single = len(copies) == 1 and isinstance(copies[0], methods.BasePruningMethod)
+    return copies[0] if single else methods.PruningContainer(*copies)
