@@ -144,7 +144,7 @@ class SensitivityExplorer(Layers, Measuring):
                 gone = {name: rankings[name]().masks(k)[name] for name, k in counts.items() if k}
                 return {**whole, **{n: whole[n].where(mask, 0) for n, mask in gone.items()}}
 
-            return Question(self._key(counts), values)
+            return Question(self._key_of(counts), values)
 
         units = self._units()
         steps = sorted(range(STEPS + 1), key=lambda step: (step not in FIRST, step))
@@ -154,8 +154,7 @@ class SensitivityExplorer(Layers, Measuring):
             [question({name: k}) for name, k in points],
         )
 
-    def _key(self, counts: Mapping[str, int]) -> Hashable:
-        """What the accuracy at so many units of each weight is remembered by."""
+    def _key_of(self, counts: Mapping[str, int]) -> Hashable:
         gone = tuple(pair for pair in counts.items() if pair[1])
         return (self._drawn(), gone) if gone else ()
 
@@ -164,13 +163,13 @@ class SensitivityExplorer(Layers, Measuring):
         curves = {}
         for name, units in self._units().items():
             at = {
-                step / STEPS: self._key({name: count(step / STEPS, units)})
+                step / STEPS: self._key_of({name: count(step / STEPS, units)})
                 for step in range(STEPS + 1)
             }
             curves[name] = [
                 [amount, self._measured[key]] for amount, key in at.items() if key in self._measured
             ]
-        accuracy = self._measured.get(self._key(self._counts()))
+        accuracy = self._measured.get(self._key_of(self._counts()))
         technique, seed = self._drawn()
         with self.hold_sync():
             self.curves, self.accuracy, self.baseline = curves, accuracy, self._measured.get(())

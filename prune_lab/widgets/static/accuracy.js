@@ -1,15 +1,19 @@
-// What pruning costs: the curve of accuracy against amount, measured beside the kernel.
+// What pruning costs: the curve of accuracy against amount, measured beside the kernel, and the accuracy now, which
+// the browser may measure itself.
 
 import { button, show } from "./controls.js";
 import { drawCurves, heightAt } from "./curve.js";
+import { COST_EXPLAINED, costOf } from "./in_browser.js";
 import { element, forPython, write } from "./panel.js";
 
 /** @import { Point } from "./curve.js" */
 /** @import { Host } from "./dialogue.js" */
+/** @import { InBrowser } from "./in_browser.js" */
 /** @import { Screen } from "./panel.js" */
 /** @import { Preview } from "./preview.js" */
 
 const TALL = 130; // CSS pixels, for text of the size 14
+const NO_WORKER = " (this page lets no worker measure it)";
 
 /**
  * @param {number} share
@@ -104,23 +108,29 @@ export function nearby(points, share) {
 }
 
 /**
- * The part: the accuracy at first and now, in words; nothing without data to measure on.
+ * The part: the accuracy at first and now, in words, and what measuring it cost here; nothing without data.
  * @param {Host} host
  */
 export function accuracyWords({ model }) {
   const [before, now] = [element("b"), element("b")];
-  const box = element("span", {}, " · accuracy ", before, " → ", now);
+  const paid = element("span", { title: COST_EXPLAINED });
+  const here = element("span", {}, now, paid);
+  const box = element("span", {}, " · accuracy ", before, " → ", here);
   return {
     box,
-    /** @param {Preview} preview */
-    draw({ accuracy, movable, waiting, count, units }) {
+    /** @param {Preview & { measured: InBrowser }} preview */
+    draw({ accuracy, movable, waiting, count, units, measured: { found, current, unable } }) {
       const points = /** @type {Point[]} */ (model.get("curve"));
       const [first] = points;
       box.hidden = !model.get("measures");
-      write(before, first?.[0] === 0 ? percent(first[1]) : "…");
+      const dense = first?.[0] === 0 ? first[1] : found && found.dense.right / found.of;
+      write(before, dense === null ? "…" : percent(dense));
+      const late = found !== null && !current && accuracy === null;
       const near = movable && !waiting ? nearby(points, units ? count / units : 0) : "…";
-      write(now, accuracy === null ? near : percent(accuracy));
+      write(now, accuracy !== null ? percent(accuracy) : late ? percent(found.right / found.of) : near);
+      write(paid, found && (current || late) ? costOf(found) : unable ? NO_WORKER : "");
+      here.classList.toggle("prune-lab-pending", late);
     },
-    said: () => (box.hidden ? "" : `, accuracy ${before.textContent} → ${now.textContent}`),
+    said: () => (box.hidden ? "" : `, accuracy ${before.textContent} → ${now.textContent}${paid.textContent}`),
   };
 }
