@@ -171,30 +171,31 @@ def digits_parcel(images: Tensor, labels: Tensor, ink: Ink) -> bytes:
 
 
 def orders_parcel(
-    groups: Sequence[Mapping[str, Tensor]], weights: Mapping[str, Tensor]
+    groups: Sequence[tuple[Mapping[str, Tensor], int]], weights: Mapping[str, Tensor]
 ) -> bytes:
     """Return when each entry goes, deflated; for a browser that has the weights already.
 
     An order by size says nothing that the weights do not say: what differs from it is written.
 
     Args:
-        groups: of parameters that are ranked together, by name; whole numbers of each one's shape:
-            0 goes first, a negative one is gone.
+        groups: of parameters that are ranked together, by name, whole numbers of each one's shape:
+            0 goes first, a negative one is gone; and how many places there are.
         weights: by parameter name, float32, the very numbers that the browser has.
 
     >>> weight = torch.randn(120, 400)
     >>> order = weight.abs().flatten().argsort(stable=True).argsort()
-    >>> len(orders_parcel([{"fc1.weight": order}], {"fc1.weight": weight})) < 400
+    >>> len(orders_parcel([({"fc1.weight": order}, 48_000)], {"fc1.weight": weight})) < 400
     True
     """
     heads, parts = [], []
-    for group in groups:
+    for group, units in groups:
         whole = np.concatenate([order.cpu().numpy().reshape(-1) for order in group.values()])
         sizes = np.concatenate([weights[name].cpu().numpy().reshape(-1) for name in group])
         by_size = np.empty(len(whole), np.int32)
         by_size[np.abs(sizes).argsort(kind="stable")] = np.arange(len(whole), dtype=np.int32)
         ways = [_by_byte(whole - known * by_size, "<i4") for known in (0, 1)]
         known = min((0, 1), key=lambda known: len(zlib.compress(ways[known])))
-        heads.append({"sizes": {n: order.numel() for n, order in group.items()}, "by_size": known})
+        lengths = {name: order.numel() for name, order in group.items()}
+        heads.append({"units": units, "sizes": lengths, "by_size": known})
         parts.append(ways[known])
     return _parcel(heads, parts)

@@ -84,7 +84,7 @@ class AccuracyCurve(Measuring):
         if trial is None or not isinstance(ranking, Positions):
             return None
         values = _masked(self._values(), ranking, 0)()
-        return Carried(trial, values, [ranking.orders] if len(ranking.names) > 1 else [])
+        return Carried(trial, values, [ranking] if len(ranking.names) > 1 else [])
 
     def _show_measured(self) -> None:
         if self._data is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,12 +20,13 @@ from prune_lab.widgets.answers import Networks
 from prune_lab.widgets.choosing import Choosing
 from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
+from prune_lab.widgets.in_browser import Carried, InBrowser
 from prune_lab.widgets.parameters import Parameters
 from prune_lab.widgets.strokes import checked, fitted, strokes
 from prune_lab.widgets.technique import Technique
 
 
-class DigitPad(Choosing):
+class DigitPad(Choosing, InBrowser):
     """Draw a digit; the network and a pruned copy of it answer side by side.
 
     Pruned are the weights of all layers, not the biases, and only in a copy: the model is read
@@ -78,7 +79,8 @@ class DigitPad(Choosing):
     """
 
     _esm = script("digit_pad.js")
-    _controls = ("technique", "amount", "seed", "image", "label")
+    _worker = script("pad_worker.js")
+    _controls = ("technique", "amount", "seed", "image", "label", "at")
     _buttons = ("real", "broken")
     _linked = ("amount",)
 
@@ -87,6 +89,7 @@ class DigitPad(Choosing):
     )
     image = traitlets.Bytes(help="float32 ink from 0 to 1, row by row").tag(sync=True)
     label = traitlets.Int(None, allow_none=True, help="class of the loaded digit")
+    at = traitlets.Int(-1, help="the digit of the data that was loaded last")
     seen = traitlets.Bytes(help="what the networks read, like image").tag(sync=True)
     dense = traitlets.List(traitlets.Float(), help="the model's probabilities").tag(sync=True)
     pruned = traitlets.List(traitlets.Float(), help="those of the pruned copy").tag(sync=True)
@@ -116,7 +119,6 @@ class DigitPad(Choosing):
         # JupyterLab may hand over what the browser sends in a thread of its own, beside the cells.
         self._answering = threading.RLock()
         self._asked: object = None  # what the networks were asked last
-        self._at = -1  # the digit that was loaded last
         self._real = b""  # its ink, which the networks read as it is
         self._networks = Networks(self._parameters, data)
         super().__init__(layout)
@@ -139,7 +141,7 @@ class DigitPad(Choosing):
 
     def real(self) -> None:
         """Load the next real digit: the data's images in their order, then from the start."""
-        self._load((self._at + 1) % len(self._networks.labels))
+        self._load((self.at + 1) % len(self._networks.labels))
 
     def broken(self) -> None:
         """Load the next digit that the dense network reads right and the pruned one wrong.
@@ -149,7 +151,7 @@ class DigitPad(Choosing):
         """
         self._background.cancel()
         with self._answering:
-            search = self._networks.search(self._pruned()[0], self._at)
+            search = self._networks.search(self._pruned()[0], self.at)
         looked, found = next(search)
         self._report((looked, found))
         if found is None and looked < len(self._networks.labels):
@@ -160,17 +162,44 @@ class DigitPad(Choosing):
         if not self._parameters.changed():
             return
         self._background.cancel()
-        with self._answering, self._nothing_stale():
+        with self._answering, self._nothing_stale(), self.hold_sync():
             self._parameters.look()
             self._networks = Networks(self._parameters, self._data)
             self._answer()
+            self._carry_on()
+
+    def _choose(self, choices: dict[str, Any]) -> None:
+        """Take the reader's choices; a digit of the data that the browser has loaded is here, too."""
+        at = choices.pop("at", None)
+        if at is None:
+            super()._choose(choices)
+            return
+        if not 0 <= at < len(self._networks.labels):
+            raise traitlets.TraitError(f"there is no digit {at}")
+        super()._choose({n: v for n, v in choices.items() if n not in ("image", "label")})
+        self._load(at)
 
     # The networks
 
     def _answer_again(self, change: object) -> None:
         self._background.cancel()  # before the lock: what it reports is answered too
-        with self._in_the_panel(), self._answering, self._nothing_stale():
+        with self._in_the_panel(), self._answering, self._nothing_stale(), self.hold_sync():
             self._answer()
+            self._carry_on()
+
+    def _carried_key(self) -> Hashable:
+        return self._networks, self.technique, self.seed
+
+    def _carried(self) -> Carried | None:
+        return self._networks.carried(self._chosen, self._settings())
+
+    def _carry_on(self) -> None:
+        if not self._hidden:
+            self._carry()
+
+    def _go_to_work(self) -> None:
+        super()._go_to_work()
+        self._carry_on()
 
     def _answer(self) -> None:
         """Ask both networks, unless they were asked the same before."""
@@ -223,7 +252,7 @@ class DigitPad(Choosing):
     def _load(self, at: int) -> None:
         networks = self._networks
         ink = networks.ink(networks.images[at]).cpu()
-        self._at = at
+        self.at = at
         self._real = ink.contiguous().numpy().tobytes()
         with self.hold_sync():
             self.image = self._real

@@ -21,6 +21,7 @@ from prune_lab.device.operations import Network
 from prune_lab.device.tracing import Traced
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.panel import Panel
+from prune_lab.widgets.ranking import Positions
 from prune_lab.widgets.trial import Trial
 
 MOST_WEIGHTS = 1 << 17  # half a megabyte, which stored panels carry
@@ -39,12 +40,12 @@ class Carried(NamedTuple):
         trial: the model, and the pictures.
         values: by parameter name, what stands in place of the model's own: what was pruned before
             is 0.
-        groups: of parameters that are ranked together, by name, when each entry goes.
+        rankings: when their entries go, as far as the panel does not show that already.
     """
 
     trial: Trial
     values: Mapping[str, Tensor]
-    groups: Sequence[Mapping[str, Tensor]]
+    rankings: Sequence[Positions]
 
 
 class InBrowser(Panel):
@@ -115,7 +116,7 @@ def _packed(carried: Carried) -> tuple[bytes, bytes]:
     Raises:
         ValueError: the kernel must read.
     """
-    trial, values, groups = carried
+    trial, values, rankings = carried
     _must_be_portable(trial.model, trial.images)
     pictures = trial.images[:2].float()
     with trial.having(values) as model:
@@ -124,8 +125,9 @@ def _packed(carried: Carried) -> tuple[bytes, bytes]:
     if network.work * len(trial.labels) > MOST_WORK:
         raise ValueError("a browser would take too long")
     weights = {name: network.operations[number].tensors()["weight"] for number, name in names.items()}
-    if missing := [name for group in groups for name in group if name not in weights]:
+    if missing := [name for name in values if name not in weights]:
         raise ValueError(f"{missing[0]} is no weight of a layer")
+    groups = [(ranking.orders, ranking.units) for ranking in rankings]
     return network_parcel(network, names), orders_parcel(groups, weights) if groups else b""
 
 

@@ -92,7 +92,8 @@ class Measuring(InBrowser):
         trial = self._trial_of() if self._works else None
         if trial is None:
             return
-        self._carry()
+        if not self._hidden:
+            self._carry()
         first, then = self._questions()
         if self._browser_measures and not unseen:
             first = ()

@@ -13,9 +13,11 @@ from prune_lab import prune
 from prune_lab.prune.amounts import count
 from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
+from prune_lab.widgets.in_browser import Carried
 from prune_lab.widgets.layers import Layers
 from prune_lab.widgets.measuring import Measuring, Question
 from prune_lab.widgets.parameters import Parameters
+from prune_lab.widgets.ranking import Positions
 from prune_lab.widgets.trial import Trial, images_and_labels
 
 STEPS = 20  # of the amount, on every curve
@@ -123,9 +125,23 @@ class SensitivityExplorer(Layers, Measuring):
 
     # The accuracy
 
+    def _look(self) -> None:
+        with self.hold_sync():  # no browser may ask the old network of the new layers
+            super()._look()
+
     def _forget(self) -> None:
         self._trial: Trial | None = None
+        self._looked_at = self._parameters.seen
         self._measured.clear()
+
+    def _carried_key(self) -> Hashable:
+        return self._looked_at, self._drawn()
+
+    def _carried(self) -> Carried | None:
+        rankings = [self._ranking(name)() for name in self._weights]
+        every = [ranking for ranking in rankings if isinstance(ranking, Positions)]
+        whole = {name: weight.values for name, weight in self._weights.items()}
+        return Carried(self._trial_of(), whole, every) if len(every) == len(rankings) else None
 
     def _looked(self) -> None:
         self._measure()

@@ -29,7 +29,12 @@ from playwright.sync_api import Page, sync_playwright
 import prune_lab.device.exporting as device
 from prune_lab.course import trained_lenet
 from prune_lab.data import load_digits
-from prune_lab.device.exporting import listing, pixels, weight_names
+from prune_lab.device.exporting import (
+    digits_parcel,
+    network_parcel,
+    orders_parcel,
+    weight_names,
+)
 from prune_lab.device.packing import unpack
 from prune_lab.device.tracing import trace
 from prune_lab.lenet import LeNet
@@ -52,30 +57,28 @@ MEASURING = """<!DOCTYPE html><meta charset="utf-8">
 script-src 'unsafe-inline'; worker-src blob:">
 <script type="module">
 {script}
-const {{ worker, listing, full, pixels, labels, orders }} = {content};
-const digits = {{ full, pixels: Uint16Array.from(pixels), labels: Uint8Array.from(labels) }};
-const places = Object.entries(orders).map(([name, order]) => [name, Int32Array.from(order)]);
-const masks = (count, only) => Object.fromEntries(
-  places.filter(([name]) => !only.length || only.includes(name))
-    .map(([name, order]) => [name, {{ order, count }}]));
+const {{ worker, names, ...parcels }} = {content};
+const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+const packed = Object.entries(parcels).map(([name, base64]) => [name, bytes(base64)]);
 window.heard = [];
 const hear = (found) => window.heard.push(found);
-const {{ ask, stop }} = measuring(worker, listing, digits, hear);
-const move = (count, ...only) => ask(masks(count, only));
-Object.assign(window, {{ stop, move }});
+const {{ ask, stop }} = measuring(worker, Object.fromEntries(packed), hear);
+const move = (count) => ask(Object.fromEntries(names.map((name) => [name, count])));
+Object.assign(window, {{ ask, stop, move }});
 </script>"""
 
 IN_NODE = """
 import { readFileSync } from "node:fs";
-const { measurer } = await import(process.argv[1]);
-const { listing, full, pixels, labels, orders, moves } = JSON.parse(readFileSync(0, "utf8"));
-const digits = { full, pixels: Uint16Array.from(pixels), labels: Uint8Array.from(labels) };
-const { measure } = measurer(listing, digits);
-const places = Object.entries(orders).map(([name, order]) => [name, Int32Array.from(order)]);
+const [{ measurer }, { digitsIn, networkIn, ordersIn }] =
+  await Promise.all(["measure", "parcels"].map((part) => import(`${process.argv[1]}/${part}.js`)));
+const { network, digits, orders, names, moves } = JSON.parse(readFileSync(0, "utf8"));
+const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+const read = await networkIn(bytes(network));
+const { measure, rank } = measurer(read, await digitsIn(bytes(digits)));
+for (const group of await ordersIn(bytes(orders), read)) rank(group.orders);
 const times = moves.map((count) => {
-  const masks = Object.fromEntries(places.map(([name, order]) => [name, { order, count }]));
   const started = performance.now();
-  const { right, bytes } = measure(masks);
+  const { right, bytes } = measure(Object.fromEntries(names.map((name) => [name, count])));
   return [performance.now() - started, right, bytes];
 });
 process.stdout.write(JSON.stringify(times));
@@ -96,14 +99,18 @@ def given(model: LeNet, orders: dict[str, torch.Tensor]) -> dict[str, Any]:
     """What a page needs to measure a model: the network, the test digits, when each weight goes."""
     digits = load_digits()
     network = trace(model, digits.test_images[:2], *digits.ink)
-    full, numbers = pixels(digits.test_images, digits.ink)
+    names = weight_names(model, network, digits.test_images[:2])
+    weights = {name: model.get_parameter(name).detach() for name in orders}
+    units = sum(order.numel() for order in orders.values())
+    parcels = {
+        "network": network_parcel(network, names),
+        "digits": digits_parcel(digits.test_images, digits.test_labels, digits.ink),
+        "orders": orders_parcel([(orders, units)], weights),
+    }
     return {
         "worker": script(STATIC / "worker.js"),
-        "listing": listing(network, weight_names(model, network, digits.test_images[:2])),
-        "full": full,
-        "pixels": numbers.flatten().tolist(),
-        "labels": digits.test_labels.tolist(),
-        "orders": {name: order.tolist() for name, order in orders.items()},
+        "names": list(orders),
+        **{name: base64.b64encode(parcel).decode() for name, parcel in parcels.items()},
     }
 
 
@@ -154,7 +161,7 @@ def times(page: Page, folder: Path) -> list[dict[str, Any]]:
     content = given(model, orders)
     moves = json.dumps({**content, "moves": counts * (ROUNDS + 1)})
     arguments = ["--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", "--input-type=module", "--eval"]
-    arguments += [IN_NODE, (STATIC / "measure.js").as_uri()]
+    arguments += [IN_NODE, STATIC.as_uri()]
     ran = node(
         arguments, return_completed_process=True, input=moves, capture_output=True, text=True
     )

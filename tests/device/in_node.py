@@ -16,8 +16,8 @@ STATIC = Path(device.__file__).parent / "static"
 _BEGIN = """
 import { readFileSync } from "node:fs";
 const folder = process.argv[1];
-const parts = ["network", "program", "decoder", "measure"];
-const [{ fromListing }, { answer, program }, { unpack }, { measurer }] = await Promise.all(
+const parts = ["parcels", "program", "decoder", "measure"];
+const [{ digitsIn, networkIn, ordersIn }, { answer, program }, { unpack }, { measurer }] = await Promise.all(
   parts.map((name) => import(`${folder}/${name}.js`)),
 );
 const given = JSON.parse(readFileSync(0, "utf8"));

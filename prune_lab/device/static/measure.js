@@ -51,40 +51,43 @@ function named(output, classes, lane) {
 }
 
 /**
- * How many of these pictures it reads right.
- * @param {ReturnType<typeof program>} program
- * @param {Float32Array} batch
- * @param {Uint8Array} labels  Of these, and those after them.
+ * Reads all the pictures: which class the network names for each. Throws an Error, one sentence, where they do not fit.
+ * @param {Network} network
+ * @param {ReturnType<typeof program>} made  Its program.
+ * @param {Digits} digits
  */
-function rightOf({ classes, run }, batch, labels) {
-  const output = run(batch);
-  let right = 0;
-  for (let lane = 0; lane < Math.min(LANES, labels.length); lane += 1)
-    if (named(output, classes, lane) === labels[lane]) right += 1;
-  return right;
+export function reader(network, { size, classes, run }, digits) {
+  const { pixels, labels } = digits;
+  if (pixels.length !== labels.length * size)
+    throw new Error(`${labels.length} pictures of ${size} pixels are needed, but there are ${pixels.length} pixels`);
+  const images = batches(digits, network, size);
+  return () => {
+    const found = new Uint8Array(labels.length);
+    images.forEach((batch, i) => {
+      const output = run(batch);
+      for (let lane = 0; lane < LANES && i * LANES + lane < found.length; lane += 1)
+        found[i * LANES + lane] = named(output, classes, lane);
+    });
+    return found;
+  };
 }
 
 /**
- * Measures one network with one set of pictures. Throws an Error, one sentence, where they do not fit.
+ * Measures one network with one set of pictures.
  * @param {Network} network
  * @param {Digits} digits
  */
 export function measurer(network, digits) {
   const made = program(network);
-  const { pixels, labels } = digits;
-  if (pixels.length !== labels.length * made.size)
-    throw new Error(
-      `${labels.length} pictures of ${made.size} pixels are needed, but there are ${pixels.length} pixels`,
-    );
-  const images = batches(digits, network, made.size);
-  const weights = prunable(network, made);
+  const [read, weights] = [reader(network, made, digits), prunable(network, made)];
+  const { labels } = digits;
   return {
     rank: weights.rank,
     /** @param {Counts} counts @returns {Measured} */
     measure(counts) {
       weights.prune(counts);
       const started = performance.now();
-      const right = images.reduce((sum, batch, i) => sum + rightOf(made, batch, labels.subarray(i * LANES)), 0);
+      const right = read().reduce((sum, found, i) => sum + (found === labels[i] ? 1 : 0), 0);
       return { right, of: labels.length, milliseconds: performance.now() - started, bytes: weights.bytes() };
     },
   };

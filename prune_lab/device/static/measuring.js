@@ -3,12 +3,10 @@
 import { asking } from "./asking.js";
 
 /** @import { Measured } from "./measure.js" */
+/** @import { Parcels } from "./parcels.js" */
 /** @import { Counts, Orders } from "./prunable.js" */
 
 /**
- * What a worker is given once, as prune_lab.device.exporting packs it.
- * @typedef {{ network: Uint8Array, digits: Uint8Array, orders?: Uint8Array }} Parcels
- *
  * `key` says which question this is; the answer brings it back. `dense` is measured without any pruning from here.
  * @typedef {{ parcels?: Parcels, orders: Orders, counts: Counts, key: number }} Question
  * @typedef {Measured & { dense: Measured, key: number }} Answer
@@ -18,7 +16,7 @@ import { asking } from "./asking.js";
  * Measure a network whenever more or less of it is pruned; while it is measured only the last question waits. An
  * order goes to the worker once: a question is a few numbers.
  * @param {string} script  worker.js with its parts, see `asking`.
- * @param {Parcels} parcels
+ * @param {Parcels} parcels  The worker is given them once.
  * @param {(found: Answer | { failed: string }) => void} heard  `failed` is one sentence.
  */
 export function measuring(script, parcels, heard) {

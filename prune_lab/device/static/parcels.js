@@ -4,8 +4,12 @@ import { product } from "./network.js";
 
 /** @import { Digits } from "./measure.js" */
 /** @import { Network } from "./network.js" */
+/** @import { Orders } from "./prunable.js" */
 
 /**
+ * A network, labelled pictures, and the orders of parameters.
+ * @typedef {{ network: Uint8Array, digits: Uint8Array, orders?: Uint8Array }} Parcels
+ *
  * A network of which an operation's tensors are not there yet.
  * @typedef {{ shape: number[], name?: string }} Empty
  * @typedef {{ weight?: Empty | null, bias?: Empty | null }} Bare
@@ -25,6 +29,7 @@ async function opened(parcel) {
     head: JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))),
     take(size) {
       at += size;
+      if (at > bytes.length) throw new Error("a parcel ends too early");
       return bytes.slice(at - size, at);
     },
   };
@@ -88,31 +93,33 @@ export async function digitsIn(parcel) {
 }
 
 /**
- * When each entry goes, by parameter name, from `orders_parcel`.
+ * When each entry goes of the parameters that are ranked together, and how many places there are.
+ * @typedef {{ units: number, orders: Orders }} Group
+ */
+
+/**
+ * The orders of `orders_parcel`.
  * @param {Uint8Array} parcel
- * @param {Network} network  Whose weights it belongs to.
- * @returns {Promise<Record<string, Int32Array>>}
+ * @param {Network} network  Whose weights they belong to.
+ * @returns {Promise<Group[]>}
  */
 export async function ordersIn(parcel, network) {
   const { head, take } = await opened(parcel);
-  /** @type {Record<string, Int32Array>} */
-  const orders = {};
-  for (const { sizes, by_size } of head) {
-    const names = Object.keys(sizes);
-    const all = names.reduce((sum, name) => sum + sizes[name], 0);
+  return head.map((/** @type {{ units: number, sizes: Record<string, number>, by_size: number }} */ group) => {
+    const sizes = Object.entries(group.sizes);
+    const all = sizes.reduce((sum, [, size]) => sum + size, 0);
     const order = woven(take(4 * all), Int32Array, 4);
-    if (by_size) {
-      bySize(names.map((name) => weightOf(network, name))).forEach((entry, place) => {
-        order[entry] += place;
-      });
+    if (group.by_size) {
+      const smallest = bySize(sizes.map(([name]) => weightOf(network, name)));
+      for (let place = 0; place < all; place += 1) order[smallest[place]] += place;
     }
     let at = 0;
-    for (const name of names) {
-      orders[name] = order.subarray(at, at + sizes[name]);
-      at += sizes[name];
-    }
-  }
-  return orders;
+    const orders = sizes.map(([name, size]) => {
+      at += size;
+      return [name, order.subarray(at - size, at)];
+    });
+    return { units: group.units, orders: Object.fromEntries(orders) };
+  });
 }
 
 /**

@@ -4,7 +4,8 @@ import { measurer } from "./measure.js";
 import { digitsIn, networkIn, ordersIn } from "./parcels.js";
 
 /** @import { Measured } from "./measure.js" */
-/** @import { Parcels, Question } from "./measuring.js" */
+/** @import { Question } from "./measuring.js" */
+/** @import { Parcels } from "./parcels.js" */
 
 /** @type {(ReturnType<typeof measurer> & { dense: Measured }) | null} */
 let made = null;
@@ -13,7 +14,7 @@ let made = null;
 async function begin({ network: packed, digits, orders }) {
   const network = await networkIn(packed);
   const found = measurer(network, await digitsIn(digits));
-  if (orders) found.rank(await ordersIn(orders, network));
+  for (const group of orders ? await ordersIn(orders, network) : []) found.rank(group.orders);
   return { ...found, dense: found.measure({}) };
 }
 

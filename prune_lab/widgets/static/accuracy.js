@@ -3,7 +3,7 @@
 
 import { button, show } from "./controls.js";
 import { drawCurves, heightAt } from "./curve.js";
-import { COST_EXPLAINED, costOf } from "./in_browser.js";
+import { COST_EXPLAINED, toldOf } from "./in_browser.js";
 import { element, forPython, write } from "./panel.js";
 
 /** @import { Point } from "./curve.js" */
@@ -13,7 +13,6 @@ import { element, forPython, write } from "./panel.js";
 /** @import { Preview } from "./preview.js" */
 
 const TALL = 130; // CSS pixels, for text of the size 14
-const NO_WORKER = " (this page lets no worker measure it)";
 
 /**
  * @param {number} share
@@ -112,25 +111,25 @@ export function nearby(points, share) {
  * @param {Host} host
  */
 export function accuracyWords({ model }) {
-  const [before, now] = [element("b"), element("b")];
-  const paid = element("span", { title: COST_EXPLAINED });
-  const here = element("span", {}, now, paid);
+  const [before, after] = [element("b"), element("b")];
+  const took = element("span", { title: COST_EXPLAINED });
+  const here = element("span", {}, after, took);
   const box = element("span", {}, " · accuracy ", before, " → ", here);
   return {
     box,
-    /** @param {Preview & { measured: InBrowser }} preview */
-    draw({ accuracy, movable, waiting, count, units, measured: { found, current, unable } }) {
+    /** @param {Preview & { measured: InBrowser }} now */
+    draw(now) {
       const points = /** @type {Point[]} */ (model.get("curve"));
       const [first] = points;
+      const { share, dense, late, paid } = toldOf(now);
       box.hidden = !model.get("measures");
-      const dense = first?.[0] === 0 ? first[1] : found && found.dense.right / found.of;
-      write(before, dense === null ? "…" : percent(dense));
-      const late = found !== null && !current && accuracy === null;
-      const near = movable && !waiting ? nearby(points, units ? count / units : 0) : "…";
-      write(now, accuracy !== null ? percent(accuracy) : late ? percent(found.right / found.of) : near);
-      write(paid, found && (current || late) ? costOf(found) : unable ? NO_WORKER : "");
+      const unpruned = first?.[0] === 0 ? first[1] : dense;
+      write(before, unpruned === null ? "…" : percent(unpruned));
+      const near = now.movable && !now.waiting ? nearby(points, now.units ? now.count / now.units : 0) : "…";
+      write(after, share === null ? near : percent(share));
+      write(took, paid);
       here.classList.toggle("prune-lab-pending", late);
     },
-    said: () => (box.hidden ? "" : `, accuracy ${before.textContent} → ${now.textContent}${paid.textContent}`),
+    said: () => (box.hidden ? "" : `, accuracy ${before.textContent} → ${after.textContent}${took.textContent}`),
   };
 }

@@ -9,7 +9,7 @@ import { codeLine } from "./code.js";
 import { fullScreen, switcher } from "./controls.js";
 import { panel } from "./dialogue.js";
 import { histogram } from "./histogram.js";
-import { inBrowser } from "./in_browser.js";
+import { inBrowser, NOT_ASKED } from "./in_browser.js";
 import { assemble, element, forPython, write } from "./panel.js";
 import { bars, parameterMenu } from "./parameters.js";
 import { picture } from "./picture.js";
@@ -148,7 +148,7 @@ function questionOf(model, { name, count, painted, tensor: { order }, accuracy }
 function told({ model }, read, here) {
   const now = read();
   const asks = model.get("measures") && now.there && !now.waiting;
-  const measured = asks ? here.answer(questionOf(model, now)) : { found: null, current: false, unable: false };
+  const measured = asks ? here.answer(questionOf(model, now)) : NOT_ASKED;
   const { found, current } = measured;
   return {
     ...now,
