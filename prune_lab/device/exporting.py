@@ -23,7 +23,7 @@ _FULL = (16, 255, 1024, 65535)  # steps from paper to the darkest ink, of data s
 
 def _parcel(head: Any, parts: Sequence[bytes]) -> bytes:
     line = json.dumps(head, separators=(",", ":")).encode() + b"\n"
-    return zlib.compress(line + b"".join(parts), 9)
+    return zlib.compress(line + b"".join(parts))
 
 
 def _by_byte(numbers: np.ndarray, kind: str) -> bytes:

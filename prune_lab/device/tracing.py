@@ -81,9 +81,7 @@ class Traced:
         try:
             model = _without_masks(model).eval().float().cpu()
             with torch.no_grad():
-                self._program = torch.export.export(
-                    model, (self._images,), dynamic_shapes=(batch,)
-                )
+                self._program = torch.export.export(model, (self._images,), dynamic_shapes=(batch,))
         except Exception as error:  # torch names what it cannot follow in many classes of error
             sentence = str(error).strip().partition("\n")[0]
             raise ValueError(f"torch cannot trace this model: {sentence}") from None

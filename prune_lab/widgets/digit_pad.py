@@ -169,7 +169,7 @@ class DigitPad(Choosing, InBrowser):
             self._carry_on()
 
     def _choose(self, choices: dict[str, Any]) -> None:
-        """Take the reader's choices; a digit of the data that the browser has loaded is here, too."""
+        """Take the reader's choices; a digit of the data that the browser loaded is here, too."""
         at = choices.pop("at", None)
         if at is None:
             super()._choose(choices)

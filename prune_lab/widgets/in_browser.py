@@ -1,4 +1,4 @@
-"""What a panel gives to the reader's browser, so that its network runs there: also without a kernel.
+"""What a panel gives to the browser, so that its network runs there: also without a kernel.
 
 What a browser cannot have, or would count otherwise, stays with the kernel: `_must_be_portable`.
 """
@@ -96,13 +96,16 @@ class InBrowser(Panel):
             except (ValueError, RuntimeError):
                 self.network, self.digits, self.orders, self.worker = b"", b"", b"", ""
 
-    def _repr_mimebundle_(
-        self, **kwargs: dict[Any, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        with self._in_the_panel():
-            self.refresh()
+    def look_again(self) -> None:
+        """Look at the model again if the panel is on a screen; the browser's network follows.
+
+        It comes after the cell: to trace a model takes seconds the first time.
+        """
+        super().look_again()
+        try:
             self._carry()
-        return super()._repr_mimebundle_(**kwargs)
+        except Exception as error:
+            self._say_error(error)
 
     def _get_embed_state(self, drop_defaults: bool = False) -> dict[str, Any]:
         """ipywidgets' own hook: a page that is saved has the network, too."""
@@ -124,7 +127,9 @@ def _packed(carried: Carried) -> tuple[bytes, bytes]:
         names = weight_names(model, network, pictures)
     if network.work * len(trial.labels) > MOST_WORK:
         raise ValueError("a browser would take too long")
-    weights = {name: network.operations[number].tensors()["weight"] for number, name in names.items()}
+    weights = {
+        name: network.operations[number].tensors()["weight"] for number, name in names.items()
+    }
     if missing := [name for name in values if name not in weights]:
         raise ValueError(f"{missing[0]} is no weight of a layer")
     groups = [(ranking.orders, ranking.units) for ranking in rankings]

@@ -102,15 +102,18 @@ class Measuring(InBrowser):
         if missing:
             self._background.start(_answers(trial, missing), self._take, self._say_unmeasured)
 
+    def _count_views(self, change: int) -> None:
+        super()._count_views(change)
+        if self._hidden:
+            self._browser_measures = False  # another one may not be able to
+
     def _handle_custom_msg(self, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
         """Take what the browser has measured, too, or that it cannot."""
         super()._handle_custom_msg(content, buffers)
-        with self._in_the_panel():
-            if content.get("ask") == "measured":
-                self._take_from_browser(content)
-            elif content.get("ask") == "unable" and self._browser_measures:
-                self._browser_measures = False
-                self._measure()
+        asked = content.get("ask")
+        if asked in ("measured", "unable"):
+            with self._in_the_panel():
+                (self._take_from_browser if asked == "measured" else self._take_over)(content)
 
     def _take_from_browser(self, found: dict[str, Any]) -> None:
         """Remember what was measured there, unless it is of another network."""
@@ -121,6 +124,12 @@ class Measuring(InBrowser):
         for counts, right in (({}, found["dense"]), (found["counts"], found["right"])):
             self._measured[self._key_of(counts)] = int(right) / len(trial.labels)
         self._show_measured()
+
+    def _take_over(self, unable: dict[str, Any]) -> None:
+        """Answer what the browser cannot."""
+        if self._browser_measures:
+            self._browser_measures = False
+            self._measure()
 
     def _take(self, answer: tuple[Hashable, float] | None) -> None:
         if answer is not None:

@@ -17,9 +17,8 @@ _BEGIN = """
 import { readFileSync } from "node:fs";
 const folder = process.argv[1];
 const parts = ["parcels", "program", "decoder", "measure"];
-const [{ digitsIn, networkIn, ordersIn }, { answer, program }, { unpack }, { measurer }] = await Promise.all(
-  parts.map((name) => import(`${folder}/${name}.js`)),
-);
+const [{ digitsIn, networkIn, ordersIn }, { answer, program }, { unpack }, { measurer }] =
+  await Promise.all(parts.map((name) => import(`${folder}/${name}.js`)));
 const given = JSON.parse(readFileSync(0, "utf8"));
 const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 """

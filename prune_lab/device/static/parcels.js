@@ -73,8 +73,7 @@ export async function networkIn(parcel) {
  * @param {number} stride  From one number to the next along it.
  */
 function addUp(steps, length, stride) {
-  for (let i = 0; i < steps.length; i += 1)
-    if (Math.floor(i / stride) % length > 0) steps[i] += steps[i - stride];
+  for (let i = 0; i < steps.length; i += 1) if (Math.floor(i / stride) % length > 0) steps[i] += steps[i - stride];
 }
 
 /**
@@ -87,7 +86,12 @@ export async function digitsIn(parcel) {
   const [count, rows, columns] = head.shape;
   const labels = take(count);
   const pixels = woven(take(2 * count * rows * columns), Uint16Array, 2);
-  for (const [length, stride] of [[columns, 1], [columns, 1], [rows, columns], [rows, columns]])
+  for (const [length, stride] of [
+    [columns, 1],
+    [columns, 1],
+    [rows, columns],
+    [rows, columns],
+  ])
     addUp(pixels, length, stride);
   return { full: head.full, labels, pixels };
 }

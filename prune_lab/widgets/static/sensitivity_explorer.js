@@ -146,7 +146,7 @@ function stats(model, { stop }) {
       return value;
     },
   );
-  const took = element("div", { class: "prune-lab-title", title: COST_EXPLAINED });
+  const took = element("div", { class: "prune-lab-note", title: COST_EXPLAINED });
   accuracy.after(took);
   const honest = element("div", { class: "prune-lab-note" });
   box.append(honest);

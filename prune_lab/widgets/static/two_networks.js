@@ -37,7 +37,7 @@ function countsOf(groups, gone) {
   groups.forEach(({ orders }, i) => {
     for (const order of Object.values(orders))
       for (const place of order) {
-        if (place < gone[i]) counts[0] += 1;
+        if (place < (gone[i] ?? 0)) counts[0] += 1;
         if (place < 0) counts[1] += 1;
         counts[2] += 1;
       }
@@ -66,7 +66,7 @@ export async function twoNetworks(parcels) {
   for (const { orders } of groups) weights.rank(orders);
   const { labels } = digits;
   const [readDense, readPruned] = [dense, pruned].map((made) => reader(network, made, digits));
-  let [amount, counts] = [0, countsOf(groups, groups.map(() => 0))];
+  let [amount, counts] = [0, countsOf(groups, [])];
   /** @type {Uint8Array | null} */
   let right = null;
   return {
@@ -83,7 +83,9 @@ export async function twoNetworks(parcels) {
       const [height, width] = network.shape.slice(-2);
       const seen = real ? ink : fitted(ink, [height, width], frame, pen);
       const image = seen.map((dark) => (dark - network.mean) / network.deviation);
-      const answers = seen.some((dark) => dark > 0) ? [dense, pruned].map((made) => softmax(answer(made, image))) : [[], []];
+      const answers = seen.some((dark) => dark > 0)
+        ? [dense, pruned].map((made) => softmax(answer(made, image)))
+        : [[], []];
       return { dense: answers[0], pruned: answers[1], seen, counts, digits: labels.length };
     },
     /** The next digit of the data, in a circle. @param {number} after */
