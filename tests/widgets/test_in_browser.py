@@ -13,9 +13,10 @@ from prune_lab import prune
 from prune_lab.course import trained_lenet
 from prune_lab.data import load_digits
 from prune_lab.prune.amounts import count
-from prune_lab.widgets import MaskExplorer, SensitivityExplorer
+from prune_lab.widgets import DigitPad, MaskExplorer, SensitivityExplorer
+from prune_lab.widgets.strokes import fitted
 from tests.device.in_node import in_node
-from tests.widgets.browser_side import hidden, shown
+from tests.widgets.browser_side import asked, hidden, shown
 
 DIGITS = load_digits()
 TOTAL = len(DIGITS.test_labels)
@@ -120,6 +121,102 @@ def test_several_layers_at_once_are_pythons_answer_by_answer() -> None:
                 for name, at in counts.items()
             }
             assert right == round(trial.accuracy(values) * TOTAL)
+
+
+# The pad
+
+PAD = """
+const { fitted } = await import(`${folder}/../../widgets/static/fitting.js`);
+const { twoNetworks } = await import(`${folder}/../../widgets/static/two_networks.js`);
+const parcels = Object.fromEntries(["network", "digits", "orders"].map(
+  (name) => [name, bytes(given[name])]));
+const made = await twoNetworks(parcels);
+const { frame, pen } = given;
+const ink = (text) => new Float32Array(bytes(text).buffer);
+const fits = given.drawn.map((text) => [...fitted(ink(text), [32, 32], frame, pen)]);
+const found = given.amounts.map((amount) => {
+  made.prune(amount);
+  const reads = given.drawn.map((text) => {
+    const { dense, pruned, counts } = made.read({ ink: ink(text), real: false, frame, pen });
+    return [dense, pruned, counts];
+  });
+  const broken = [];
+  for (let digit = made.broken(-1); digit && digit.at > (broken.at(-1) ?? -1);
+       digit = made.broken(digit.at)) broken.push(digit.at);
+  return { reads, broken };
+});
+const next = made.next(358), { dense, pruned } = made.read({ ...next, real: true, frame, pen });
+const first = made.next(next.at).at;
+return { fits, found, next: [next.at, next.label, [...next.ink], dense, pruned], first };
+"""
+
+
+def strokes_drawn() -> list[torch.Tensor]:
+    """Ink of all kinds: large, small, in a corner, thick, a dot, noise, faint, nothing."""
+    torch.manual_seed(0)
+    papers = [torch.zeros(32, 32) for _ in range(6)]
+    papers[0][2:30, 14:18] = 1
+    papers[1][20:26, 3:5] = 1
+    papers[2][5:27, 4:28] = 1
+    papers[2][9:23, 8:24] = 0
+    papers[3][31, 31] = 1
+    papers[4][0:9, 0:32] = 0.3
+    papers[4][3:5, 6:25] = 0.9
+    digits = torch.stack([DIGITS.test_images[n, 0] for n in (3, 8)])
+    real = (digits - digits.min()) / (digits.max() - digits.min())
+    return [*papers, torch.rand(32, 32), real[0], real[1].roll((5, -6), (0, 1)) * 0.5]
+
+
+@pytest.mark.parametrize("technique", ["global_unstructured", "ln_structured"])
+def test_the_pads_browser_fits_reads_and_finds_as_python_does(technique) -> None:
+    model = trained_lenet()
+    prune.random_unstructured(model.fc1, "weight", amount=0.2)
+    pad = DigitPad(model, DIGITS, technique=technique, amount=0.0)
+    pad._carry()
+    drawn = [ink.float().numpy().tobytes() for ink in strokes_drawn()]
+    amounts = [0.5, 0.93, 0.0]
+    parcels = {name: text(getattr(pad, name)) for name in ("network", "digits", "orders")}
+    found = in_node(PAD, {
+        **parcels, "frame": pad.frame, "pen": pad.pen[0], "amounts": amounts,
+        "drawn": [text(ink) for ink in drawn],
+    })  # fmt: skip
+    for ink, here in zip(strokes_drawn(), found["fits"], strict=True):
+        wanted = fitted(ink.float(), pad.frame, pad.pen[0])
+        assert torch.tensor(here).view(32, 32).sub(wanted).abs().max() < 1e-5
+    for amount, here in zip(amounts, found["found"], strict=True):
+        pad.amount = amount
+        for ink, (dense, pruned, counts) in zip(drawn, here["reads"], strict=True):
+            pad.image = ink
+            assert dense == pytest.approx(pad.dense, abs=1e-4)
+            assert pruned == pytest.approx(pad.pruned, abs=1e-4)
+            assert tuple(counts) == pad.counts
+        values, _kept = pad._pruned()
+        ink = pad._networks.ink(DIGITS.test_images)
+        right, wrong = (
+            pad._networks._logits(v, ink).argmax(1) == DIGITS.test_labels for v in ({}, values)
+        )
+        assert here["broken"] == (right & ~wrong).nonzero().flatten().tolist()
+    pad._load(TOTAL - 1)
+    at, label, ink, dense, pruned = found["next"]
+    assert (at, label, found["first"]) == (TOTAL - 1, pad.label, 0)
+    assert np.array(ink) == pytest.approx(np.frombuffer(pad.image, "<f4"), abs=1e-6)
+    assert dense == pytest.approx(pad.dense, abs=1e-4)
+    assert pruned == pytest.approx(pad.pruned, abs=1e-4)
+
+
+def test_a_digit_that_the_browser_has_loaded_is_pythons_too() -> None:
+    pad = DigitPad(trained_lenet(), DIGITS, amount=0.5)
+    python = DigitPad(trained_lenet(), DIGITS, amount=0.5)
+    python._load(7)
+    ink = np.frombuffer(python.image, "<f4") * np.float32(1 - 1e-7)
+    asked(pad, {"at": 7, "label": 3}, bytes={"image": ink.astype("<f4").tobytes()})
+    assert (pad.at, pad.label, pad.image) == (7, python.label, python.image)
+    assert (pad.dense, pad.pruned) == (python.dense, python.pruned)
+    assert pad.answer["controls"]["at"] == 7
+    asked(pad, {"at": None, "label": None}, bytes={"image": bytes(4096)})  # drawn over
+    assert (pad.at, pad.label, pad.dense) == (7, None, [])
+    asked(pad, {"at": 360, "amount": 0.2})
+    assert pad.failed and pad.amount == 0.5
 
 
 # What the browser tells
