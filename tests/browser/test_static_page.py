@@ -114,9 +114,9 @@ SAID = re.compile(r"→ ([\d.]+) %\s*\((\d+) of 360\) · \d+\sms · ([\d.]+)\skB
 def said(panel):
     """Digits read right, and kB, once they are those of what is on the screen."""
     panel.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
-    expect(panel.locator(".prune-lab-pending")).to_have_count(0)
     counts = panel.locator(".prune-lab-counts")
     expect(counts).to_contain_text(SAID)
+    expect(panel.locator(".prune-lab-pending")).to_have_count(0)
     share, right, size = SAID.search(counts.inner_text()).groups()
     assert share == f"{100 * int(right) / 360:.1f}"
     return int(right), float(size)

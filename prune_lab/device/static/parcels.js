@@ -77,15 +77,34 @@ function addUp(steps, length, stride) {
 }
 
 /**
+ * Pictures of which in each row and column every nth pixel lay together.
+ * @param {Uint16Array} together
+ * @param {number[]} shape  How many, rows, columns.
+ * @param {number} nth
+ */
+function apart(together, [count, rows, columns], nth) {
+  const result = new Uint16Array(together.length);
+  let from = 0;
+  for (let picture = 0; picture < count; picture += 1)
+    for (let y = 0; y < nth; y += 1)
+      for (let x = 0; x < nth; x += 1)
+        for (let row = y; row < rows; row += nth)
+          for (let column = x; column < columns; column += nth)
+            result[(picture * rows + row) * columns + column] = together[from++];
+  return result;
+}
+
+/**
  * The pictures of `digits_parcel`.
  * @param {Uint8Array} parcel
  * @returns {Promise<Digits>}
  */
 export async function digitsIn(parcel) {
   const { head, take } = await opened(parcel);
-  const [count, rows, columns] = head.shape;
+  const { full, shape, by } = head;
+  const [count, rows, columns] = shape;
   const labels = take(count);
-  const pixels = woven(take(2 * count * rows * columns), Uint16Array, 2);
+  const pixels = apart(woven(take(2 * count * rows * columns), Uint16Array, 2), shape, by);
   for (const [length, stride] of [
     [columns, 1],
     [columns, 1],
@@ -93,7 +112,7 @@ export async function digitsIn(parcel) {
     [rows, columns],
   ])
     addUp(pixels, length, stride);
-  return { full: head.full, labels, pixels };
+  return { full, labels, pixels };
 }
 
 /**
