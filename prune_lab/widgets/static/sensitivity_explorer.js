@@ -160,7 +160,7 @@ function stats(model, { stop }) {
       const { share, dense, late, paid } = toldOf(now);
       const first = model.get("baseline") ?? dense;
       write(accuracy, `${first === null ? "…" : percent(first)} → ${share === null ? "…" : percent(share)}`);
-      write(took, paid);
+      write(took, paid || (model.get("network").byteLength ? "\u00a0" : "")); // keeps its line
       accuracy.classList.toggle("prune-lab-pending", late || share === null);
       write(left, `${grouped(before)} → ${grouped(before - now.gone)}`);
       write(bytes, sizes(before, before - now.gone));
