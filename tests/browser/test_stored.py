@@ -9,8 +9,12 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
+from prune_lab import prune
+from prune_lab.course import trained_lenet
 from prune_lab.course.saving import WORDS
 from prune_lab.course.signing import sign
+from prune_lab.data import load_digits
+from prune_lab.training import evaluate
 from tests.browser.far_away import far_away
 from tests.browser.jupyter_lab import NOTEBOOKS
 from tests.browser.notebook import until, write
@@ -103,6 +107,26 @@ def test_a_chapter_that_was_just_opened_is_alive(page, opened):
     # Nothing has run, and a guess says that it would not be kept.
     prompts = set(page.locator(".jp-InputPrompt:visible").all_inner_texts())
     assert all(re.fullmatch(r"(\[\d+\]:)?", prompt.strip()) for prompt in prompts)
+
+
+def test_before_any_cell_has_run_a_stored_panel_measures_and_the_pad_reads(page, opened):
+    opened("fresh.ipynb", lambda text: text, "canvas[aria-label^='Accuracy against']")
+    curve = page.get_by_role("img", name="Accuracy against amount")
+    panel = page.get_by_role("group", name="Mask explorer for").filter(has=curve)
+    expect(panel.locator(".prune-lab-message")).to_have_text(WITHOUT)
+    panel.get_by_role("slider").first.fill("0.9")
+    model, digits = trained_lenet(), load_digits()
+    prune.l1_unstructured(model.conv1, "weight", 0.9)
+    right = round(evaluate(model, digits.test_images, digits.test_labels) * 360)
+    expect(panel.locator(".prune-lab-counts")).to_contain_text(f"({right} of 360)")
+
+    scrolled_to(page, ".prune-lab-pad")
+    pad = page.get_by_role("group", name="Digit pad").first
+    pad.get_by_role("slider", name="amount").fill("0.9")
+    pad.get_by_role("button", name="One that pruning breaks").click()
+    expect(pad.locator(".prune-lab-said")).to_contain_text("They disagree")
+    expect(pad.locator(".prune-lab-judged")).to_have_text(["✓ right", "✗ wrong"])
+    assert pad.get_by_role("combobox", name="technique").is_disabled()
 
 
 def test_a_stored_guess_says_that_its_cell_must_run(page, opened):
