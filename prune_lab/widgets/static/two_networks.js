@@ -67,8 +67,8 @@ export async function twoNetworks(parcels) {
   const { labels } = digits;
   const [readDense, readPruned] = [dense, pruned].map((made) => reader(network, made, digits));
   let [amount, counts] = [0, countsOf(groups, [])];
-  /** @type {Uint8Array | null} */
-  let right = null;
+  /** What each names in the data's digits. @type {(Uint8Array | null)[]} */
+  let [right, found] = [null, null];
   return {
     /** @param {number} share  Of the weights, 0 to 1. */
     prune(share) {
@@ -76,7 +76,7 @@ export async function twoNetworks(parcels) {
       const gone = groups.map(({ units }) => countOf(share, units));
       const named = groups.flatMap(({ orders }, i) => Object.keys(orders).map((name) => [name, gone[i]]));
       weights.prune(Object.fromEntries(named));
-      [amount, counts] = [share, countsOf(groups, gone)];
+      [amount, counts, found] = [share, countsOf(groups, gone), null];
     },
     /** @param {Drawn} drawn */
     read({ ink, real, frame, pen }) {
@@ -93,7 +93,7 @@ export async function twoNetworks(parcels) {
     /** The next one that the network reads right and its pruned copy wrong, null if there is none. @param {number} after */
     broken(after) {
       right ??= readDense();
-      const found = readPruned();
+      found ??= readPruned();
       for (let i = 1; i <= labels.length; i += 1) {
         const at = (after + i) % labels.length;
         if (right[at] === labels[at] && found[at] !== labels[at]) return digitAt(digits, at);
