@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -54,20 +54,58 @@ def trace(model: nn.Module, images: Tensor, mean: float = 0.0, deviation: float 
     >>> [type(operation).__name__ for operation in network.operations]
     ['Flatten', 'Linear']
     """
-    batch = {0: torch.export.Dim("N")}
-    try:
+    return Traced(model, images).network(model, mean, deviation)
+
+
+class Traced:
+    """What torch's tracer has seen in a model: its network is read again after it has learned.
+
+    To trace takes long, and torch changes its own modules meanwhile: not beside other threads.
+
+    Args:
+        model, images: as of `trace`.
+
+    Raises:
+        ValueError: torch cannot trace the model.
+
+    >>> model, images = nn.Sequential(nn.Flatten(), nn.Linear(4, 1)), torch.ones(2, 1, 2, 2)
+    >>> traced = Traced(model, images)
+    >>> _ = nn.init.ones_(model[1].weight), nn.init.zeros_(model[1].bias)
+    >>> traced.network(model)(images).tolist()
+    [[4.0], [4.0]]
+    """
+
+    def __init__(self, model: nn.Module, images: Tensor) -> None:
+        self._images = images.float().cpu()
+        batch = {0: torch.export.Dim("N")}
+        try:
+            model = _without_masks(model).eval().float().cpu()
+            with torch.no_grad():
+                self._program = torch.export.export(model, (self._images,), dynamic_shapes=(batch,))
+        except Exception as error:  # torch names what it cannot follow in many classes of error
+            sentence = str(error).strip().partition("\n")[0]
+            raise ValueError(f"torch cannot trace this model: {sentence}") from None
+
+    def network(self, model: nn.Module, mean: float = 0.0, deviation: float = 1.0) -> Network:
+        """Return the network with the parameters and buffers that the model has now.
+
+        Args:
+            model: the traced one, or another of the same modules.
+            mean, deviation: as of `trace`.
+
+        Raises:
+            ValueError: something in it is not on the list, or it computes something else.
+        """
+        images = self._images
         model = _without_masks(model).eval().float().cpu()
+        network = _Reader(self._program, model.state_dict()).network(
+            tuple(images.shape[1:]), mean, deviation
+        )
         with torch.no_grad():
-            program = torch.export.export(model, (images.float().cpu(),), dynamic_shapes=(batch,))
-    except Exception as error:  # torch names what it cannot follow in many classes of error
-        sentence = str(error).strip().partition("\n")[0]
-        raise ValueError(f"torch cannot trace this model: {sentence}") from None
-    network = _Reader(program).network(tuple(images.shape[1:]), mean, deviation)
-    with torch.no_grad():
-        wanted, found = model(images.float().cpu()), network(images.float().cpu())
-    if not torch.allclose(wanted, found, rtol=1e-3, atol=1e-4 * float(wanted.abs().max())):
-        raise ValueError(f"what was traced computes {found[0]} where the model has {wanted[0]}")
-    return network
+            wanted, found = model(images), network(images)
+        if not torch.allclose(wanted, found, rtol=1e-3, atol=1e-4 * float(wanted.abs().max())):
+            raise ValueError(f"what was traced computes {found[0]} where the model has {wanted[0]}")
+        return network
 
 
 def _without_masks(model: nn.Module) -> nn.Module:
@@ -88,12 +126,12 @@ def _pair(value: Any) -> Pair:
 class _Reader:
     """Reads torch's graph from top to bottom."""
 
-    def __init__(self, program: torch.export.ExportedProgram) -> None:
+    def __init__(self, program: torch.export.ExportedProgram, state: Mapping[str, Tensor]) -> None:
         self._program = program
         self._operations: list[Operation] = []
         self._places: dict[Node, int] = {}  # where each value is found
         signature = program.graph_signature
-        tensors = {**program.state_dict, **program.constants}
+        tensors = {**program.state_dict, **program.constants, **state}
         names = {
             **signature.inputs_to_parameters,
             **signature.inputs_to_buffers,

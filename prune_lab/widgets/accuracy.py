@@ -10,9 +10,10 @@ from torch import Tensor
 
 from prune_lab.inspection import hash_of
 from prune_lab.prune.amounts import count
+from prune_lab.widgets.in_browser import Carried
 from prune_lab.widgets.measuring import Measuring, Question
 from prune_lab.widgets.parameters import Parameters, State
-from prune_lab.widgets.ranking import Ranking
+from prune_lab.widgets.ranking import Positions, Ranking
 from prune_lab.widgets.trial import Trial, images_and_labels
 
 POINTS = 20  # steps of the amount at which the accuracy is measured
@@ -71,6 +72,19 @@ class AccuracyCurve(Measuring):
         counts = [at for _, at in self._points()]
         first = [question(0), question(self._count())] if 0 in counts else [question(self._count())]
         return first, [question(at) for at in counts]
+
+    def _key_of(self, counts: Mapping[str, int]) -> Hashable:
+        return self._basis(), next(iter(counts.values()), 0)
+
+    def _carried_key(self) -> Hashable:
+        return self._data is not None and self._basis()
+
+    def _carried(self) -> Carried | None:
+        trial, ranking = self._trial_of(), self._ranking
+        if trial is None or not isinstance(ranking, Positions):
+            return None
+        values = _masked(self._values(), ranking, 0)()
+        return Carried(trial, values, [ranking] if len(ranking.names) > 1 else [])
 
     def _show_measured(self) -> None:
         if self._data is None:

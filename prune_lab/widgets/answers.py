@@ -9,8 +9,9 @@ from torch import Tensor
 
 from prune_lab.prune.amounts import count
 from prune_lab.training import one_thread
+from prune_lab.widgets.in_browser import Carried
 from prune_lab.widgets.parameters import Parameters
-from prune_lab.widgets.ranking import Ranking
+from prune_lab.widgets.ranking import Positions, Ranking
 from prune_lab.widgets.technique import Settings, Technique
 from prune_lab.widgets.trial import Trial
 
@@ -61,14 +62,25 @@ class Networks:
         self, technique: Technique, settings: Settings, amount: float
     ) -> tuple[dict[str, Tensor], int]:
         """Return the weights, zeros where ``amount`` of them is pruned, and how many are kept."""
-        chosen = (technique.value, settings.seed)
-        if self._ranked[0] != chosen:
-            self._ranked = (chosen, self._rank(technique, settings))
         kept: dict[str, Tensor] = {}
-        for ranking in self._ranked[1]:
+        for ranking in self._rankings(technique, settings):
             kept.update(ranking.masks(count(amount, ranking.units)))
         values = {name: tensor.where(kept[name], 0) for name, tensor in self._values.items()}
         return values, sum(int(mask.sum()) for mask in kept.values())
+
+    def carried(self, technique: Technique, settings: Settings) -> Carried | None:
+        """Return what a browser is to have, so that it reads as these networks do."""
+        rankings = self._rankings(technique, settings)
+        every = [ranking for ranking in rankings if isinstance(ranking, Positions)]
+        if len(every) < len(rankings):
+            return None
+        return Carried(self._trial, self.pruned(technique, settings, 0.0)[0], every)
+
+    def _rankings(self, technique: Technique, settings: Settings) -> list[Ranking]:
+        chosen = (technique.value, settings.seed)
+        if self._ranked[0] != chosen:
+            self._ranked = (chosen, self._rank(technique, settings))
+        return self._ranked[1]
 
     def _rank(self, technique: Technique, settings: Settings) -> list[Ranking]:
         together = (tuple(technique.looks_at(name, self._parameters)) for name in self._values)

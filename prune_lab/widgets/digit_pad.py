@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 import traitlets
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from prune_lab import plots, prune
-from prune_lab.training import one_thread
-from prune_lab.widgets.answers import Networks
-from prune_lab.widgets.choosing import Choosing
 from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.parameters import Parameters
-from prune_lab.widgets.strokes import checked, fitted, strokes
-from prune_lab.widgets.technique import Technique
+from prune_lab.widgets.reading import Reading
 
 
-class DigitPad(Choosing):
+class DigitPad(Reading):
     """Draw a digit; the network and a pruned copy of it answer side by side.
 
     Pruned are the weights of all layers, not the biases, and only in a copy: the model is read
@@ -46,6 +39,7 @@ class DigitPad(Choosing):
         seed: for the random techniques: what ``torch.manual_seed`` is given for each layer.
         image: the ink, H x W float32 as bytes, row by row.
         label: the class of the digit that was loaded; None once it is drawn over, or by hand.
+        at: which digit of the data was loaded last.
         seen: what the networks read, like ``image``: a digit of the data as it is, or drawn ink
             fitted into the data's frame.
         dense: the network's probability for each class (softmax of its logits); empty for an
@@ -78,29 +72,13 @@ class DigitPad(Choosing):
     """
 
     _esm = script("digit_pad.js")
-    _controls = ("technique", "amount", "seed", "image", "label")
+    _worker = script("pad_worker.js")
+    _controls = ("technique", "amount", "seed", "image", "label", "at")
     _buttons = ("real", "broken")
     _linked = ("amount",)
 
-    amount = traitlets.Float(0.9, help="fraction of the weights, 0 to 1").tag(
-        sync=True, echo_update=False
-    )
-    image = traitlets.Bytes(help="float32 ink from 0 to 1, row by row").tag(sync=True)
     label = traitlets.Int(None, allow_none=True, help="class of the loaded digit")
-    seen = traitlets.Bytes(help="what the networks read, like image").tag(sync=True)
-    dense = traitlets.List(traitlets.Float(), help="the model's probabilities").tag(sync=True)
-    pruned = traitlets.List(traitlets.Float(), help="those of the pruned copy").tag(sync=True)
-    counts = traitlets.Tuple(
-        *[traitlets.Int()] * 3,
-        default_value=(0, 0, 0),
-        help="weights pruned, of these in the model already, weights in all",
-    ).tag(sync=True)
-
-    # What the browser needs beside these
-    size = traitlets.Tuple((1, 1), help="of the image: height, width").tag(sync=True)
-    classes = traitlets.Int(help="how many").tag(sync=True)
-    pen = traitlets.Tuple((1.0, 1.0), help="pixels: width and soft edge").tag(sync=True)
-    frame = traitlets.Tuple((0.0, 0.0, 1.0, 1.0), help="of the data's digits").tag(sync=True)
+    at = traitlets.Int(-1, help="the digit of the data that was loaded last")
 
     def __init__(
         self,
@@ -112,18 +90,7 @@ class DigitPad(Choosing):
         seed: int = 1,
         layout: Layout = None,
     ) -> None:
-        self._parameters, self._data = Parameters(model), data
-        # JupyterLab may hand over what the browser sends in a thread of its own, beside the cells.
-        self._answering = threading.RLock()
-        self._asked: object = None  # what the networks were asked last
-        self._at = -1  # the digit that was loaded last
-        self._real = b""  # its ink, which the networks read as it is
-        self._networks = Networks(self._parameters, data)
-        super().__init__(layout)
-        images = self._networks.images[:1000]
-        self.size = tuple(images.shape[2:])
-        self.classes = self._networks.classes
-        self.pen, self.frame = strokes(self._networks.ink(images))
+        super().__init__(Parameters(model), data, layout)
         self.technique = self._take_technique(technique)
         self.techniques = self._menu()
         self.amount, self.seed = amount, seed
@@ -139,7 +106,7 @@ class DigitPad(Choosing):
 
     def real(self) -> None:
         """Load the next real digit: the data's images in their order, then from the start."""
-        self._load((self._at + 1) % len(self._networks.labels))
+        self._load((self.at + 1) % len(self._networks.labels))
 
     def broken(self) -> None:
         """Load the next digit that the dense network reads right and the pruned one wrong.
@@ -149,81 +116,29 @@ class DigitPad(Choosing):
         """
         self._background.cancel()
         with self._answering:
-            search = self._networks.search(self._pruned()[0], self._at)
+            search = self._networks.search(self._pruned()[0], self.at)
         looked, found = next(search)
         self._report((looked, found))
         if found is None and looked < len(self._networks.labels):
             self._background.start(search, self._report, self._say_error)
 
-    def refresh(self) -> None:
-        """Look at the model again; after each executed cell this happens by itself."""
-        if not self._parameters.changed():
+    def _choose(self, choices: dict[str, Any]) -> None:
+        """Take the reader's choices; a digit of the data that the browser loaded is here, too."""
+        at = choices.pop("at", None)
+        if at is None:
+            super()._choose(choices)
             return
-        self._background.cancel()
-        with self._answering, self._nothing_stale():
-            self._parameters.look()
-            self._networks = Networks(self._parameters, self._data)
-            self._answer()
-
-    # The networks
-
-    def _answer_again(self, change: object) -> None:
-        self._background.cancel()  # before the lock: what it reports is answered too
-        with self._in_the_panel(), self._answering, self._nothing_stale():
-            self._answer()
-
-    def _answer(self) -> None:
-        """Ask both networks, unless they were asked the same before."""
-        asked = (self.image, self.technique, self.amount, self.seed, self._networks)
-        if asked != self._asked:
-            with one_thread():
-                self._ask_both()
-            self._asked = asked
-
-    @contextmanager
-    def _nothing_stale(self) -> Iterator[None]:
-        """Where the networks cannot be asked, the answers of before must not stay."""
-        try:
-            yield
-        except Exception:
-            self._asked = None
-            self.dense, self.pruned = [], []
-            raise
-
-    def _ask_both(self) -> None:
-        networks = self._networks
-        ink = torch.frombuffer(bytearray(self.image), dtype=torch.float32).view(self.size)
-        if self.image != self._real:  # drawn, or drawn over
-            ink = fitted(ink, self.frame, self.pen[0])
-        image = ink.view(1, 1, *self.size)
-        values, kept = self._pruned()
-        dense, pruned = (networks.read(v, image) if ink.any() else [] for v in ({}, values))
-        with self.hold_sync():
-            self.seen = ink.contiguous().numpy().tobytes()
-            self.dense, self.pruned = dense, pruned
-            self.counts = (networks.total - kept, networks.before, networks.total)
-            if self.message:
-                self._say("")
-
-    def _pruned(self) -> tuple[dict[str, Tensor], int]:
-        return self._networks.pruned(self._chosen, self._settings(), self.amount)
-
-    def _offers(self, technique: Technique) -> bool:
-        return "fraction" in technique.ways
-
-    def _menu(self) -> list[dict[str, Any]]:
-        menu = super()._menu()
-        for entry in menu:
-            if not self._all[entry["value"]].whole_model:
-                entry["label"] += " in each layer"
-        return menu
+        if not 0 <= at < len(self._networks.labels):
+            raise traitlets.TraitError(f"there is no digit {at}")
+        super()._choose({n: v for n, v in choices.items() if n not in ("image", "label")})
+        self._load(at)
 
     # The digits
 
     def _load(self, at: int) -> None:
         networks = self._networks
         ink = networks.ink(networks.images[at]).cpu()
-        self._at = at
+        self.at = at
         self._real = ink.contiguous().numpy().tobytes()
         with self.hold_sync():
             self.image = self._real
@@ -249,21 +164,6 @@ class DigitPad(Choosing):
 
     def _forget_label(self, change: object) -> None:
         self.label = None  # whoever loads a digit sets it after the image
-
-    # Checks
-
-    @traitlets.validate("amount")
-    def _check_amount(self, proposal: traitlets.Bunch) -> float:
-        with self._refusing():
-            if not 0 <= proposal.value <= 1:
-                raise ValueError(
-                    f"amount={proposal.value} should be a fraction of the weights, from 0.0 to 1.0"
-                )
-            return float(proposal.value)
-
-    @traitlets.validate("image")
-    def _check_image(self, proposal: traitlets.Bunch) -> bytes:
-        return checked(proposal.value, self.size)
 
     # How it shows itself without a browser
 

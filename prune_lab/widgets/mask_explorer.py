@@ -136,6 +136,10 @@ class MaskExplorer(Preview, AccuracyCurve):
         # A cell may change the model while it is measured: then the masks must not change with it.
         return {name: tensor.clone() for name, tensor in values.items()}
 
+    def _look(self, anew: bool = False) -> None:
+        with self.hold_sync():  # no browser may ask the old network of a new picture
+            super()._look(anew)
+
     def _looked(self) -> None:
         self._measure()
 

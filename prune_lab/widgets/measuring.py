@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from prune_lab.widgets.panel import Panel
+from prune_lab.widgets.in_browser import InBrowser
 from prune_lab.widgets.trial import Trial
 
 SETTLED = 0.05  # seconds without a new question before the first is answered
@@ -26,15 +26,18 @@ class Question(NamedTuple):
     values: Callable[[], Mapping[str, Tensor]]
 
 
-class Measuring(Panel):
+class Measuring(InBrowser):
     """The part of a panel that measures: what is asked first, then the rest, while it is shown.
 
-    A subclass writes ``_trial``, ``_questions`` and ``_show_measured``.
+    A browser that has answered is left to answer what the controls ask; it tells what it found.
+
+    A subclass writes ``_trial_of``, ``_questions``, ``_key_of`` and ``_show_measured``.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._measured: dict[Hashable, float] = {}
         self._halted = False
+        self._browser_measures = False
         self._works = False  # while the panel is on a screen, or is asked to
         super().__init__(*args, **kwargs)
 
@@ -67,6 +70,10 @@ class Measuring(Panel):
         """What the controls ask as they stand, and what is wanted beside it."""
         raise NotImplementedError
 
+    def _key_of(self, counts: Mapping[str, int]) -> Hashable:
+        """What the answer is remembered by, with so many units of each parameter gone."""
+        raise NotImplementedError
+
     def _show_measured(self) -> None:
         """Show what is known; called after each answer, too, and then beside the kernel."""
         raise NotImplementedError
@@ -85,11 +92,44 @@ class Measuring(Panel):
         trial = self._trial_of() if self._works else None
         if trial is None:
             return
+        if not self._hidden:
+            self._carry()
         first, then = self._questions()
+        if self._browser_measures and not unseen:
+            first = ()
         wanted = {q.key: q for q in (*first, *(() if self._halted else then))}
         missing = [q for key, q in wanted.items() if key not in self._measured]
         if missing:
             self._background.start(_answers(trial, missing), self._take, self._say_unmeasured)
+
+    def _count_views(self, change: int) -> None:
+        super()._count_views(change)
+        if self._hidden:
+            self._browser_measures = False  # another one may not be able to
+
+    def _handle_custom_msg(self, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
+        """Take what the browser has measured, too, or that it cannot."""
+        super()._handle_custom_msg(content, buffers)
+        asked = content.get("ask")
+        if asked in ("measured", "unable"):
+            with self._in_the_panel():
+                (self._take_from_browser if asked == "measured" else self._take_over)(content)
+
+    def _take_from_browser(self, found: dict[str, Any]) -> None:
+        """Remember what was measured there, unless it is of another network."""
+        trial = self._trial_of()
+        if trial is None or found["edition"] != self.edition or found["of"] != len(trial.labels):
+            return
+        self._browser_measures = not self._hidden
+        for counts, right in (({}, found["dense"]), (found["counts"], found["right"])):
+            self._measured[self._key_of(counts)] = int(right) / len(trial.labels)
+        self._show_measured()
+
+    def _take_over(self, unable: dict[str, Any]) -> None:
+        """Answer what the browser cannot."""
+        if self._browser_measures:
+            self._browser_measures = False
+            self._measure()
 
     def _take(self, answer: tuple[Hashable, float] | None) -> None:
         if answer is not None:

@@ -13,9 +13,11 @@ from prune_lab import prune
 from prune_lab.prune.amounts import count
 from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
+from prune_lab.widgets.in_browser import Carried
 from prune_lab.widgets.layers import Layers
 from prune_lab.widgets.measuring import Measuring, Question
 from prune_lab.widgets.parameters import Parameters
+from prune_lab.widgets.ranking import Positions
 from prune_lab.widgets.trial import Trial, images_and_labels
 
 STEPS = 20  # of the amount, on every curve
@@ -123,9 +125,23 @@ class SensitivityExplorer(Layers, Measuring):
 
     # The accuracy
 
+    def _look(self) -> None:
+        with self.hold_sync():  # no browser may ask the old network of the new layers
+            super()._look()
+
     def _forget(self) -> None:
         self._trial: Trial | None = None
+        self._looked_at = self._parameters.seen
         self._measured.clear()
+
+    def _carried_key(self) -> Hashable:
+        return self._looked_at, self._drawn()
+
+    def _carried(self) -> Carried | None:
+        rankings = [self._ranking(name)() for name in self._weights]
+        every = [ranking for ranking in rankings if isinstance(ranking, Positions)]
+        whole = {name: weight.values for name, weight in self._weights.items()}
+        return Carried(self._trial_of(), whole, every) if len(every) == len(rankings) else None
 
     def _looked(self) -> None:
         self._measure()
@@ -144,7 +160,7 @@ class SensitivityExplorer(Layers, Measuring):
                 gone = {name: rankings[name]().masks(k)[name] for name, k in counts.items() if k}
                 return {**whole, **{n: whole[n].where(mask, 0) for n, mask in gone.items()}}
 
-            return Question(self._key(counts), values)
+            return Question(self._key_of(counts), values)
 
         units = self._units()
         steps = sorted(range(STEPS + 1), key=lambda step: (step not in FIRST, step))
@@ -154,8 +170,7 @@ class SensitivityExplorer(Layers, Measuring):
             [question({name: k}) for name, k in points],
         )
 
-    def _key(self, counts: Mapping[str, int]) -> Hashable:
-        """What the accuracy at so many units of each weight is remembered by."""
+    def _key_of(self, counts: Mapping[str, int]) -> Hashable:
         gone = tuple(pair for pair in counts.items() if pair[1])
         return (self._drawn(), gone) if gone else ()
 
@@ -164,13 +179,13 @@ class SensitivityExplorer(Layers, Measuring):
         curves = {}
         for name, units in self._units().items():
             at = {
-                step / STEPS: self._key({name: count(step / STEPS, units)})
+                step / STEPS: self._key_of({name: count(step / STEPS, units)})
                 for step in range(STEPS + 1)
             }
             curves[name] = [
                 [amount, self._measured[key]] for amount, key in at.items() if key in self._measured
             ]
-        accuracy = self._measured.get(self._key(self._counts()))
+        accuracy = self._measured.get(self._key_of(self._counts()))
         technique, seed = self._drawn()
         with self.hold_sync():
             self.curves, self.accuracy, self.baseline = curves, accuracy, self._measured.get(())

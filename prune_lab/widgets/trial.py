@@ -19,6 +19,10 @@ from prune_lab.widgets.parameters import clean
 class Trial:
     """A copy of a model, as it is now, on which other values of some parameters are tried.
 
+    Attributes:
+        model: the copy, in evaluation mode, its pruning made permanent.
+        images, labels: the last two parts of the data.
+
     Args:
         model: is copied, and left alone from then on.
         data: ends in images and labels: ``load_digits()``, whose test part comes last, or a pair
@@ -38,7 +42,7 @@ class Trial:
     def __init__(self, model: nn.Module, data: Sequence[Tensor]) -> None:
         self.images, self.labels = images_and_labels(data)
         with _Copying():
-            self._model = clean(copy.deepcopy(model)).eval()
+            self.model = clean(copy.deepcopy(model)).eval()
         self._in_use = threading.Lock()  # work that was stopped may still be in its last step
 
     def accuracy(self, values: Mapping[str, Tensor]) -> float:
@@ -47,30 +51,31 @@ class Trial:
         Args:
             values: by unpruned parameter name, such as ``"conv1.weight"``; the shape of each.
         """
-        with self._with(values) as model:
+        with self.having(values) as model:
             return evaluate(model, self._as_read(self.images), self.labels)
 
     def logits(self, values: Mapping[str, Tensor], images: Tensor) -> Tensor:
         """Return what the model answers to ``images`` with these values in place of its own."""
-        with self._with(values) as model, torch.no_grad():
+        with self.having(values) as model, torch.no_grad():
             parameter = next(model.parameters())
             answer: Tensor = model(self._as_read(images).to(parameter.device))
             return answer
 
     def _as_read(self, images: Tensor) -> Tensor:
         """Return the images in the model's type: bfloat16 layers refuse float32."""
-        kinds = {p.dtype for p in self._model.parameters() if p.is_floating_point()}
+        kinds = {p.dtype for p in self.model.parameters() if p.is_floating_point()}
         return images.to(kinds.pop()) if len(kinds) == 1 and images.is_floating_point() else images
 
     @contextmanager
-    def _with(self, values: Mapping[str, Tensor]) -> Iterator[nn.Module]:
-        parameters = dict(self._model.named_parameters())
+    def having(self, values: Mapping[str, Tensor]) -> Iterator[nn.Module]:
+        """Give the model, with these values in place of its own meanwhile."""
+        parameters = dict(self.model.named_parameters())
         with self._in_use:
             own = {name: parameters[name].data for name in values}
             try:
                 for name, tensor in values.items():
                     parameters[name].data = tensor.to(own[name])
-                yield self._model
+                yield self.model
             finally:
                 for name, tensor in own.items():
                     parameters[name].data = tensor

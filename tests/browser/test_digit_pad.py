@@ -42,6 +42,9 @@ class Pad(Notebook):
         # A name of its own: a notebook that is opened again finds the kernel of the last time.
         name = write(jupyter_lab.folder, f"pad-{secrets.token_hex(4)}.ipynb", CELL)
         super().__init__(page, jupyter_lab.address(name), "Digit pad")
+        self.find_parts()
+
+    def find_parts(self):
         self.canvas = self.panel.locator("canvas.prune-lab-pad")
         self.amount = self.panel.get_by_role("slider", name="amount")
         self.words = self.panel.locator(".prune-lab-said")
@@ -168,25 +171,29 @@ def test_the_last_state_is_answered_and_a_busy_kernel_is_waited_for(page, jupyte
     until(lambda: pad.ask("[widget.technique, widget.seed]"), ["random_unstructured", 3])
     pad.shows(*pad.ask(ANSWERS))
 
-    # JupyterLab may ask for answers beside the cells: only a stopped kernel cannot give them.
-    before, kernel = pad.ask("[max(widget.answer['heard'].values()), __import__('os').getpid()]")
+    # JupyterLab may ask for answers beside the cells: only a stopped kernel cannot give them. Then
+    # the browser reads, and it finds the next digit.
+    kernel = pad.ask("__import__('os').getpid()")
     os.kill(kernel, signal.SIGSTOP)
     try:
         for step in range(30):
             pad.amount.fill(str(0.5 + step / 100))
             pad.settle()
         assert pad.amount.get_attribute("aria-valuetext") == "79 %"
-        expect(pad.words).to_contain_text("Waiting for the kernel")
-        pad.press("Real digit")  # and this, for the amount that is on the screen
+        expect(pad.words).to_contain_text("48,561 of 61,470 weights pruned")
+        pad.press("Real digit")
+        expect(pad.caption).to_contain_text("its label is 6.")
+        expect(pad.words).to_contain_text("dense says 6")
+        here = [pad.chart(number) for number in (0, 1)]
     finally:
         os.kill(kernel, signal.SIGCONT)
-    expect(pad.words).to_contain_text("48,561 of 61,470 weights pruned")
-    expect(pad.words).not_to_contain_text("Waiting")
-    expect(pad.caption).to_contain_text("its label is 6.")
-    # The first of thirty went at once, the last of them before the button.
-    answered = "[max(widget.answer['heard'].values()), widget.amount]"
-    until(lambda: pad.ask(answered), [before + 3, 0.79])
+    until(lambda: pad.ask("[widget.amount, widget.label, widget.at]"), [0.79, 6, 1])
     pad.shows(*pad.ask(ANSWERS))
+    # What Python says of it is what the browser said.
+    for number, (words, bars) in enumerate(here):
+        now = pad.chart(number)
+        assert now[0] == words
+        assert [size for _, size in now[1]] == pytest.approx([size for _, size in bars], abs=1e-3)
 
 
 def test_draws_with_the_keyboard(page, jupyter_lab):

@@ -390,6 +390,49 @@ def test_layers_techniques_and_the_accuracy(page, open_cells, tmp_path):
     until(notebook.code, 'prune.n_m(model.fc2, name="weight", n=1, m=4)')
 
 
+TRAINED = """
+from prune_lab.course import trained_lenet
+from prune_lab.data import load_digits
+from prune_lab.widgets import MaskExplorer
+
+model, digits = trained_lenet(), load_digits()
+MaskExplorer(model, "fc1.weight", technique="random_unstructured", data=digits)
+"""
+
+# Counted by the engine and by torch, and not by the panel.
+COUNT = """
+from prune_lab.training import evaluate
+tried = copy.deepcopy(model)
+torch.manual_seed(1)
+prune.random_unstructured(tried.fc1, "weight", widget.amount)
+right = round(evaluate(tried, digits.test_images, digits.test_labels) * 360)
+"""
+
+
+def test_the_browser_measures_and_python_says_the_same(page, open_cells):
+    notebook = open_cells(TRAINED)
+    counts = notebook.panel.locator(".prune-lab-counts")
+
+    def measured():
+        expect(counts).to_contain_text("in this browser")
+        expect(notebook.panel.locator(".prune-lab-pending")).to_have_count(0)
+        return re.search(r"\((\d+) of 360\)", counts.inner_text())[1]
+
+    for share in (0.93, 0.6):
+        for _ in notebook.drag(share):
+            pass
+        right = int(measured())
+        until(lambda: notebook.ask("widget.accuracy[1] * 360"), pytest.approx(right))
+        assert notebook.ask("right", COUNT) == right
+    assert notebook.ask("widget._browser_measures")
+
+    notebook.start("with torch.no_grad(): _ = model.fc3.bias.mul_(9)")
+    notebook.show()
+    right = notebook.ask("right", COUNT)
+    until(lambda: int(measured()), right)
+    until(lambda: notebook.ask("widget.accuracy[1] * 360"), pytest.approx(right))
+
+
 def test_views_histogram_and_threshold(page, open_cells):
     notebook = open_cells(SMALL)
     notebook.panel.get_by_role("radio", name="weights", exact=True).check()

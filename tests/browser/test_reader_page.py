@@ -294,11 +294,10 @@ def test_accuracy_is_measured_in_a_worker_and_the_last_move_is_always_answered(
     closed.goto(measuring_page(tmp_path / "measuring.html", content).as_uri())
     closed.evaluate("move(0)")
     until(lambda: closed.evaluate("heard.length"), 1)
-    # A drag: while the first of these is measured the others wait, and of each parameter the last
-    # is asked.
+    # A drag: while the first of these is measured the others wait, and the last is asked.
     closed.evaluate("""() => {
-        for (const count of [10000, 20000, 47500]) move(count, "fc1.weight");
-        move(500, "fc3.weight");
+        for (const count of [10000, 20000, 47500]) ask({ "fc1.weight": count });
+        ask({ "fc1.weight": 47500, "fc3.weight": 500 });
     }""")
     until(lambda: closed.evaluate("heard.length"), 3)
     first, _second, last = closed.evaluate("heard")

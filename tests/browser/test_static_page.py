@@ -10,9 +10,12 @@ import torch
 from playwright.sync_api import expect
 from torch import nn
 
+from prune_lab import prune
+from prune_lab.course import trained_lenet
 from prune_lab.data import load_digits
 from prune_lab.device.candidates import Candidate
 from prune_lab.lenet import LeNet
+from prune_lab.training import evaluate
 from prune_lab.widgets import (
     BudgetExplorer,
     DigitPad,
@@ -22,6 +25,8 @@ from prune_lab.widgets import (
     TicketExplorer,
     save_page,
 )
+from tests.browser.notebook import until
+from tests.browser.test_digit_pad import SEVEN, Pad
 from tests.browser.test_mask_explorer import Explorer, smallest
 from tests.widgets.test_ticket_explorer import RESULTS
 
@@ -96,11 +101,140 @@ def test_the_slider_moves_picture_words_histogram_and_code(page, explorer, model
     explorer.settle()
     assert explorer.pruned().sum() == explorer.counts()[1] == 2
     expect(explorer.panel.get_by_role("img", name="Accuracy")).to_be_visible()
-    # Nobody measures here: the words say what the curve does, and where that is only about so much.
     counts = explorer.panel.locator(".prune-lab-counts")
-    expect(counts).to_contain_text(re.compile(r"accuracy [\d.]+ % → ≈ [\d.]+ %"))
     page.keyboard.press("Home")
     expect(counts).to_contain_text(re.compile(r"accuracy ([\d.]+ %) → \1"))
+
+
+# What this browser measures itself
+
+SAID = re.compile(r"→ ([\d.]+) %\s*\((\d+) of 360\) · \d+\sms · ([\d.]+)\skB in this browser")
+
+
+def said(panel):
+    """Digits read right, and kB, once they are those of what is on the screen."""
+    panel.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+    counts = panel.locator(".prune-lab-counts")
+    expect(counts).to_contain_text(SAID)
+    expect(panel.locator(".prune-lab-pending")).to_have_count(0)
+    share, right, size = SAID.search(counts.inner_text()).groups()
+    assert share == f"{100 * int(right) / 360:.1f}"
+    return int(right), float(size)
+
+
+def right_of(model):
+    return round(evaluate(model, DIGITS.test_images, DIGITS.test_labels) * 360)
+
+
+def test_the_accuracy_follows_the_slider(page, open_page):
+    open_page(MaskExplorer(trained_lenet(), "fc1.weight", data=DIGITS, label="model"))
+    explorer = OwnPage(page)
+    explorer.slider.focus()
+    page.keyboard.press("Home")
+    dense, size = said(explorer.panel)
+    assert (dense, size) == (right_of(trained_lenet()), 246.8)
+    for amount in (0.5, 0.9, 0.99, 1.0):
+        explorer.slider.fill(str(amount))
+        until(explorer.amount, str(amount))
+        copy = trained_lenet()
+        prune.l1_unstructured(copy.fc1, "weight", amount)
+        right, smaller = said(explorer.panel)
+        assert right == right_of(copy)
+        assert smaller < size
+        size = smaller
+    assert f"accuracy {100 * dense / 360:.1f} % →" in explorer.panel.locator(
+        ".prune-lab-counts"
+    ).inner_text().replace("\u00a0", " ")
+    voice = explorer.panel.locator("[aria-live=polite]").last
+    expect(voice).to_contain_text(f"({right} of 360)")
+
+
+def test_the_accuracy_of_a_mask_by_hand_and_of_all_layers_together(page, open_page):
+    model = trained_lenet()
+    open_page(MaskExplorer(model, data=DIGITS, technique="global_unstructured", amount=0.9))
+    explorer = OwnPage(page)
+    pruned = trained_lenet()
+    weights = [(m, "weight") for m in (*pruned.children(),)]
+    prune.global_unstructured(weights, prune.L1Unstructured, amount=0.9)
+    assert said(explorer.panel)[0] == right_of(pruned)
+    mask = pruned.conv1.weight_mask.clone()
+    page.mouse.move(*explorer.middle(0, 0, 0))
+    page.mouse.down()
+    page.mouse.up()
+    mask[0, 0, 0, 0] = 1 - mask[0, 0, 0, 0]
+    by_hand = trained_lenet()  # the other layers are whole again
+    prune.custom_from_mask(by_hand.conv1, "weight", mask)
+    expect(explorer.panel.locator("code")).to_contain_text("custom_from_mask")
+    until(lambda: said(explorer.panel)[0], right_of(by_hand))
+
+
+def test_several_layers_at_once_are_measured_here(page, open_page):
+    open_page(SensitivityExplorer(trained_lenet(), DIGITS))
+    panel = page.get_by_role("group", name="Sensitivity explorer")
+    copy = trained_lenet()
+    for name, amount in (("conv2", 0.5), ("fc1", 0.95), ("fc3", 0.3)):
+        panel.get_by_role("slider", name=f"{name}.weight").fill(str(amount))
+        prune.l1_unstructured(getattr(copy, name), "weight", amount)
+        until(lambda: said(panel)[0], right_of(copy))
+
+
+def test_where_no_worker_may_run_a_page_says_so(page, tmp_path):
+    saved = save_page(MaskExplorer(trained_lenet(), data=DIGITS), tmp_path / "page.html")
+    forbidden = saved.read_text().replace(
+        "default-src 'none';", "default-src 'none'; worker-src 'none';"
+    )
+    saved.write_text(forbidden)
+    page.goto(saved.as_uri())
+    counts = page.locator(".prune-lab-counts")
+    expect(counts).to_contain_text("(this page lets no worker measure it)")
+    page.get_by_role("slider").first.fill("0.9")
+    expect(counts).to_contain_text("15 kept · 135 pruned")
+
+
+class OwnPad(Pad):
+    """The pad without a notebook around it."""
+
+    def __init__(self, page):
+        self.page = page
+        self.panel = page.get_by_role("group", name="Digit pad")
+        self.find_parts()
+
+
+def test_a_digit_is_drawn_read_and_pruned_away_without_python(page, open_page):
+    open_page(DigitPad(trained_lenet(), DIGITS))
+    pad = OwnPad(page)
+    python = DigitPad(trained_lenet(), DIGITS)
+    pad.press("Clear")
+    expect(pad.words).to_contain_text("An empty pad has no answer.")
+    pad.draw(SEVEN)
+    expect(pad.words).to_contain_text("dense says")
+    expect(pad.caption).to_have_text("Your own digit.")
+    expect(pad.panel.locator(".prune-lab-late, .prune-lab-pending")).to_have_count(0)
+    drawn = np.array(pad.ink(), "<f4")
+    python.image = (drawn / drawn.max()).tobytes()  # what is read off the screen has 256 steps
+    for number, answer in enumerate((python.dense, python.pruned)):
+        until(
+            lambda n=number: [size for _words, size in pad.chart(n)[1]],
+            pytest.approx([100 * share for share in answer], abs=3),
+        )
+    pad.amount.fill("1")
+    expect(pad.words).to_contain_text("61,470 of 61,470 weights pruned")
+    pad.amount.fill("0.9")
+    pad.press("Real digit")
+    python.real()
+    expect(pad.caption).to_contain_text(f"its label is {python.label}.")
+    pad.shows(python.dense, python.pruned)
+    for _ in range(3):
+        pad.press("One that pruning breaks")
+        python.broken()
+        pad.shows(python.dense, python.pruned)
+        expect(pad.caption).to_contain_text(f"its label is {python.label}.")
+        expect(pad.words).to_contain_text("They disagree")
+    pad.amount.fill("0")
+    expect(pad.words).to_contain_text("0 of 61,470 weights pruned")
+    pad.press("One that pruning breaks")
+    expect(pad.panel.get_by_role("status")).to_contain_text("None of the 360 digits breaks")
+    python.close()
 
 
 def test_hover_explains_and_a_click_paints(page, explorer, model):

@@ -9,8 +9,12 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
+from prune_lab import prune
+from prune_lab.course import trained_lenet
 from prune_lab.course.saving import WORDS
 from prune_lab.course.signing import sign
+from prune_lab.data import load_digits
+from prune_lab.training import evaluate
 from tests.browser.far_away import far_away
 from tests.browser.jupyter_lab import NOTEBOOKS
 from tests.browser.notebook import until, write
@@ -122,6 +126,26 @@ def test_as_prune_lab_lab_sets_it_a_panel_goes_out_of_sight_and_comes_back(
         expect(explorer.panel).not_to_be_in_viewport()
         scrolled_to(page, ".prune-lab [type=range][aria-label=amount]")
         assert Shown(page).counts() == (0, 150)
+
+
+def test_before_any_cell_has_run_a_stored_panel_measures_and_the_pad_reads(page, opened):
+    opened("fresh.ipynb", lambda text: text, "canvas[aria-label^='Accuracy against']")
+    curve = page.get_by_role("img", name="Accuracy against amount")
+    panel = page.get_by_role("group", name="Mask explorer for").filter(has=curve)
+    expect(panel.locator(".prune-lab-message")).to_have_text(WITHOUT)
+    panel.get_by_role("slider").first.fill("0.9")
+    model, digits = trained_lenet(), load_digits()
+    prune.l1_unstructured(model.conv1, "weight", 0.9)
+    right = round(evaluate(model, digits.test_images, digits.test_labels) * 360)
+    expect(panel.locator(".prune-lab-counts")).to_contain_text(f"({right} of 360)")
+
+    scrolled_to(page, ".prune-lab-pad")
+    pad = page.get_by_role("group", name="Digit pad").first
+    pad.get_by_role("slider", name="amount").fill("0.9")
+    pad.get_by_role("button", name="One that pruning breaks").click()
+    expect(pad.locator(".prune-lab-said")).to_contain_text("They disagree")
+    expect(pad.locator(".prune-lab-judged")).to_have_text(["✓ right", "✗ wrong"])
+    assert pad.get_by_role("combobox", name="technique").is_disabled()
 
 
 def test_a_stored_guess_says_that_its_cell_must_run(page, opened):

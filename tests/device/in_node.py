@@ -16,10 +16,9 @@ STATIC = Path(device.__file__).parent / "static"
 _BEGIN = """
 import { readFileSync } from "node:fs";
 const folder = process.argv[1];
-const parts = ["network", "program", "decoder", "measure"];
-const [{ fromListing }, { answer, program }, { unpack }, { measurer }] = await Promise.all(
-  parts.map((name) => import(`${folder}/${name}.js`)),
-);
+const parts = ["parcels", "program", "decoder", "measure"];
+const [{ digitsIn, networkIn, ordersIn }, { answer, program }, { unpack }, { measurer }] =
+  await Promise.all(parts.map((name) => import(`${folder}/${name}.js`)));
 const given = JSON.parse(readFileSync(0, "utf8"));
 const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 """

@@ -2,14 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  countFor,
-  countOf,
-  fractionOf,
-  ordinal,
-  pythonFloat,
-  roundHalfEven,
-} from "../../prune_lab/widgets/static/amount.js";
+import { countFor, fractionOf, ordinal, pythonFloat } from "../../prune_lab/widgets/static/amount.js";
+import { countOf, roundHalfEven } from "../../prune_lab/widgets/static/order.js";
 
 test("a tie is rounded to the even neighbour, as Python's round() does", () => {
   const table = [

@@ -639,7 +639,7 @@ def test_a_picture_without_curves_says_that_they_come(made):
     explorer.stop()
     (said,) = explorer._figure().axes[0].texts
     assert said.get_text().startswith("The curves are not measured yet in this picture")
-    explorer._measured[explorer._key({"conv.weight": 36})] = 0.5
+    explorer._measured[explorer._key_of({"conv.weight": 36})] = 0.5
     explorer.stop()
     explorer._background.wait()  # the accuracy without pruning, where each curve begins
     (said,) = explorer._figure().axes[0].texts

@@ -169,26 +169,3 @@ export function shapesOf({ shape, mean, deviation, operations }) {
   });
   return shapes;
 }
-
-/**
- * The network that `prune_lab.device.exporting.listing` wrote down.
- * @param {any} listing
- * @returns {Network}
- */
-export function fromListing(listing) {
-  /** @param {{ shape: number[], float32: string, name?: string } | null} [tensor] */
-  const learnt = (tensor) => {
-    if (!tensor) return null;
-    const bytes = Uint8Array.from(atob(tensor.float32), (letter) => letter.charCodeAt(0));
-    const view = new DataView(bytes.buffer);
-    const values = Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
-    if (values.length !== product(tensor.shape)) throw new Error("a tensor has more or fewer numbers than its shape");
-    return { shape: tensor.shape, values, name: tensor.name };
-  };
-  const operations = listing.operations.map((/** @type {any} */ operation) => ({
-    ...operation,
-    weight: learnt(operation.weight),
-    bias: learnt(operation.bias),
-  }));
-  return { ...listing, operations };
-}

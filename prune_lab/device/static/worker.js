@@ -1,15 +1,30 @@
 // The worker behind `measuring`: it has a network and pictures, and answers each question.
 
 import { measurer } from "./measure.js";
+import { digitsIn, networkIn, ordersIn } from "./parcels.js";
 
-/** @type {ReturnType<typeof measurer> | null} */
+/** @import { Measured } from "./measure.js" */
+/** @import { Question } from "./measuring.js" */
+/** @import { Parcels } from "./parcels.js" */
+
+/** @type {(ReturnType<typeof measurer> & { dense: Measured }) | null} */
 let made = null;
 
-/** @param {{ data: { listing?: any, digits?: any, masks: any } }} message */
-self.onmessage = ({ data: { listing, digits, masks } }) => {
+/** @param {Parcels} parcels */
+async function begin({ network: packed, digits, orders }) {
+  const network = await networkIn(packed);
+  const found = measurer(network, await digitsIn(digits));
+  for (const group of orders ? await ordersIn(orders, network) : []) found.rank(group.orders);
+  return { ...found, dense: found.measure({}) };
+}
+
+/** @param {{ data: Question }} message */
+self.onmessage = async ({ data: { parcels, orders, counts, key } }) => {
   try {
-    if (listing) made = measurer(listing, digits);
-    self.postMessage(made ? made.measure(masks) : { failed: "there is no network" });
+    if (parcels) made = await begin(parcels);
+    if (!made) throw new Error("there is no network");
+    made.rank(orders);
+    self.postMessage({ ...made.measure(counts), dense: made.dense, key });
   } catch (error) {
     self.postMessage({ failed: /** @type {Error} */ (error).message });
   }

@@ -1,11 +1,14 @@
-// What pruning costs: the curve of accuracy against amount, measured beside the kernel.
+// What pruning costs: the curve of accuracy against amount, measured beside the kernel, and the accuracy now, which
+// the browser may measure itself.
 
 import { button, show } from "./controls.js";
 import { drawCurves, heightAt } from "./curve.js";
+import { COST_EXPLAINED, toldOf } from "./in_browser.js";
 import { element, forPython, write } from "./panel.js";
 
 /** @import { Point } from "./curve.js" */
 /** @import { Host } from "./dialogue.js" */
+/** @import { InBrowser } from "./in_browser.js" */
 /** @import { Screen } from "./panel.js" */
 /** @import { Preview } from "./preview.js" */
 
@@ -104,23 +107,29 @@ export function nearby(points, share) {
 }
 
 /**
- * The part: the accuracy at first and now, in words; nothing without data to measure on.
+ * The part: the accuracy at first and now, in words, and what measuring it cost here; nothing without data.
  * @param {Host} host
  */
 export function accuracyWords({ model }) {
-  const [before, now] = [element("b"), element("b")];
-  const box = element("span", {}, " · accuracy ", before, " → ", now);
+  const [before, after] = [element("b"), element("b")];
+  const took = element("span", { title: COST_EXPLAINED });
+  const here = element("span", {}, after, took);
+  const box = element("span", {}, " · accuracy ", before, " → ", here);
   return {
     box,
-    /** @param {Preview} preview */
-    draw({ accuracy, movable, waiting, count, units }) {
+    /** @param {Preview & { measured: InBrowser }} now */
+    draw(now) {
       const points = /** @type {Point[]} */ (model.get("curve"));
       const [first] = points;
+      const { share, dense, late, paid } = toldOf(now);
       box.hidden = !model.get("measures");
-      write(before, first?.[0] === 0 ? percent(first[1]) : "…");
-      const near = movable && !waiting ? nearby(points, units ? count / units : 0) : "…";
-      write(now, accuracy === null ? near : percent(accuracy));
+      const unpruned = first?.[0] === 0 ? first[1] : dense;
+      write(before, unpruned === null ? "…" : percent(unpruned));
+      const near = now.movable && !now.waiting ? nearby(points, now.units ? now.count / now.units : 0) : "…";
+      write(after, share === null ? near : percent(share));
+      write(took, paid);
+      here.classList.toggle("prune-lab-pending", late);
     },
-    said: () => (box.hidden ? "" : `, accuracy ${before.textContent} → ${now.textContent}`),
+    said: () => (box.hidden ? "" : `, accuracy ${before.textContent} → ${after.textContent}${took.textContent}`),
   };
 }

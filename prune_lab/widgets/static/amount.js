@@ -2,7 +2,7 @@
 // entry more or less than the engine would prune. And the part with which it is chosen.
 
 import { show, slider, switcher } from "./controls.js";
-import { stepAt } from "./order.js";
+import { countOf, stepAt } from "./order.js";
 import { element, write } from "./panel.js";
 
 /** @import { Host } from "./dialogue.js" */
@@ -20,25 +20,6 @@ const withCommas = new Intl.NumberFormat("en"); // making one takes longer than 
  * @param {number} count
  */
 export const grouped = (count) => withCommas.format(count);
-
-/**
- * Python's round(): a tie goes to the even neighbour, so half of 5 units is 2.
- * @param {number} x
- */
-export function roundHalfEven(x) {
-  const below = Math.floor(x);
-  if (x - below !== 0.5) return Math.round(x);
-  return below % 2 === 0 ? below : below + 1;
-}
-
-/**
- * How many of `units` (entries, or channels) a fraction prunes.
- * @param {number} fraction
- * @param {number} units
- */
-export function countOf(fraction, units) {
-  return roundHalfEven(fraction * units);
-}
 
 /**
  * How many of `units` an amount prunes. A count that was chosen of another number of units keeps its

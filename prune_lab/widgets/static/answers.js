@@ -15,6 +15,7 @@ import { element, write } from "./panel.js";
  * @property {number | null} label
  * @property {boolean} late
  * @property {boolean} empty
+ * @property {number[]} counts  Weights that are pruned, of these in the model already, and all.
  */
 
 /** @param {number[]} answer */
@@ -129,11 +130,8 @@ export function compared({ name, dense, pruned, late, empty }) {
   return [verdict, `: ${says(name, dense)}; ${says("pruned", pruned)}.`];
 }
 
-/**
- * The part: that sentence, and how many weights are pruned.
- * @param {Host} host
- */
-export function verdict({ model }) {
+/** The part: that sentence, and how many weights are pruned. */
+export function verdict() {
   const [strong, rest, counts] = [element("b"), element("span"), element("span", { class: "prune-lab-digit-counts" })];
   return {
     box: element("div", { class: "prune-lab-counts prune-lab-said" }, element("span", {}, strong, rest), counts),
@@ -142,7 +140,7 @@ export function verdict({ model }) {
       const [first, then] = compared(now);
       write(strong, first);
       write(rest, then);
-      const [gone, before, total] = model.get("counts");
+      const [gone, before, total] = now.counts;
       const already = before ? ` (${grouped(before)} were before)` : "";
       write(counts, `${grouped(gone)} of ${grouped(total)} weights pruned${already}`);
     },

@@ -178,6 +178,11 @@ export class Dialogue {
     for (const name of names) delete this.unsent[name];
   }
 
+  /** Whether Python knows of all that was chosen. */
+  get settled() {
+    return !this.open.length && !Object.keys(this.unsent).length;
+  }
+
   /** Whether there is no Python to ask. */
   get away() {
     return this.presence.away;

@@ -1,7 +1,7 @@
 // What the SensitivityExplorer shows at a moment: for each layer how much goes, and whether what
 // Python has measured belongs to it.
 
-import { countOf } from "./amount.js";
+import { countOf } from "./order.js";
 import { named, offered } from "./techniques.js";
 
 /** @import { Point } from "./curve.js" */

@@ -9,6 +9,7 @@ import { codeLine } from "./code.js";
 import { fullScreen, switcher } from "./controls.js";
 import { panel } from "./dialogue.js";
 import { histogram } from "./histogram.js";
+import { inBrowser, NOT_ASKED } from "./in_browser.js";
 import { assemble, element, forPython, write } from "./panel.js";
 import { bars, parameterMenu } from "./parameters.js";
 import { picture } from "./picture.js";
@@ -16,6 +17,7 @@ import { previewOf, RANKED_BY } from "./preview.js";
 import { optionControls, seedBox, techniqueMenu } from "./techniques.js";
 
 /** @import { Host, Model } from "./dialogue.js" */
+/** @import { Asked, InBrowser } from "./in_browser.js" */
 /** @import { Preview } from "./preview.js" */
 
 const LISTED = 500; // entries; a longer mask by hand is not written out (as in Python)
@@ -46,6 +48,7 @@ const TRAITS = [
   "progress",
   "measuring",
   "measures",
+  "edition",
   "message",
   "failed",
   "undoable",
@@ -75,8 +78,9 @@ function viewSwitch({ dialogue }) {
 /**
  * The part: how many entries are kept and pruned, and what that costs.
  * @param {Host} host
+ * @param {ReturnType<typeof inBrowser>} here
  */
-function counts(host) {
+function counts(host, { stop }) {
   const [kept, pruned, sparsity] = [element("b"), element("b"), element("span")];
   const cost = accuracyWords(host);
   return {
@@ -90,7 +94,7 @@ function counts(host) {
       sparsity,
       cost.box,
     ),
-    /** @param {Preview} now */
+    /** @param {Preview & { measured: InBrowser }} now */
     draw(now) {
       const { entries, gone } = now;
       write(kept, gone === null ? "…" : grouped(entries - gone));
@@ -99,6 +103,7 @@ function counts(host) {
       cost.draw(now);
     },
     say: () => `${kept.textContent} kept, ${pruned.textContent} pruned${cost.said()}`,
+    stop,
   };
 }
 
@@ -123,14 +128,32 @@ function lineOfCode(model, { shown, tensor: { order }, movable, amount: [kind, f
 }
 
 /**
- * What the parts are told: the preview, and what Python says of itself.
+ * What the accuracy is wanted of: the parameter on show and, for a global technique, those ranked with it.
+ * @param {Model} model
+ * @param {Preview} now
+ * @returns {Asked}
+ */
+function questionOf(model, { name, count, painted, tensor: { order }, accuracy }) {
+  const together = painted ? [] : model.get("parameters").filter((/** @type {any} */ { steps }) => steps);
+  const counts = { ...Object.fromEntries(together.map((/** @type {any} */ one) => [one.name, count])), [name]: count };
+  return { counts, ...(order && { orders: { [name]: order } }), known: accuracy !== null };
+}
+
+/**
+ * What the parts are told: the preview, what this browser has measured, and what Python says of itself.
  * @param {Host} host
  * @param {() => Preview} read
+ * @param {ReturnType<typeof inBrowser>} here
  */
-function told({ model }, read) {
+function told({ model }, read, here) {
   const now = read();
+  const asks = model.get("measures") && now.there && !now.waiting;
+  const measured = asks ? here.answer(questionOf(model, now)) : NOT_ASKED;
+  const { found, current } = measured;
   return {
     ...now,
+    measured,
+    accuracy: now.accuracy ?? (found && current ? found.right / found.of : null),
     code: lineOfCode(model, now),
     message: model.get("message"),
     failed: model.get("failed"),
@@ -142,7 +165,7 @@ function told({ model }, read) {
 export default panel(
   (host) =>
     assemble(host, (redraw) => {
-      const read = previewOf(host);
+      const [read, here] = [previewOf(host), inBrowser(host, redraw)];
       /**
        * Ask for another picture: a mask by hand that was painted on the old one ends.
        * @param {Record<string, string | number>} choices
@@ -162,13 +185,13 @@ export default panel(
         accuracyCurve(host),
         bars(host),
       ];
-      const [words, code, sentence] = [counts(host), codeLine(), message(host)];
+      const [words, code, sentence] = [counts(host, here), codeLine(), message(host)];
       buttons.box.append(fullScreen(host.el));
       const side = element("div", { class: "prune-lab-side" }, values.box, curve.box, layers.box);
       return {
         label: () => `Mask explorer for ${host.model.get("title")}`,
         traits: TRAITS,
-        read: () => told(host, read),
+        read: () => told(host, read, here),
         // Words before pictures: a canvas that writes text has the page laid out, which is then done once.
         parts: [...chosen, view, amount, buttons, layers, code, sentence, heat, words, values, curve],
         rows: [

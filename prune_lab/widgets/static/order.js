@@ -1,6 +1,25 @@
 // Entries and the positions at which they go: how many are pruned, and what an entry is called.
 
 /**
+ * Python's round(): a tie goes to the even neighbour, so half of 5 units is 2.
+ * @param {number} x
+ */
+export function roundHalfEven(x) {
+  const below = Math.floor(x);
+  if (x - below !== 0.5) return Math.round(x);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/**
+ * How many of `units` (entries, or channels) a fraction prunes.
+ * @param {number} fraction
+ * @param {number} units
+ */
+export function countOf(fraction, units) {
+  return roundHalfEven(fraction * units);
+}
+
+/**
  * How many of the sorted positions are smaller than `count`.
  * @param {Int32Array} sorted
  * @param {number} count

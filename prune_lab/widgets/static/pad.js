@@ -1,7 +1,7 @@
 // The pad of DigitPad: the paper with its ink, and the buttons below.
 
 import { button } from "./controls.js";
-import { element, fitted, forPython, numbers, remembered, write } from "./panel.js";
+import { element, fitted, forPython, write } from "./panel.js";
 import { followHand, penOn } from "./pen.js";
 
 /** @import { Host } from "./dialogue.js" */
@@ -65,6 +65,14 @@ function drawCursor(context, { at, down }, radius, cell, { dpr, colours }) {
 }
 
 /**
+ * What can do nothing without a network: Python's, or the one that is in this browser.
+ * @param {Host} host
+ * @param {Node[]} parts
+ */
+export const forNetwork = ({ model }, ...parts) =>
+  model.get("network").byteLength ? element("div", { class: "prune-lab-for-network" }, ...parts) : forPython(...parts);
+
+/**
  * What stands below the pad.
  * @param {{ label: number | null, empty: boolean }} now
  */
@@ -79,8 +87,8 @@ const captionOf = ({ label, empty }) =>
 const penAt = ({ at: [x, y], down }) => `Pen ${down ? "down" : "up"} at row ${Math.floor(y)}, column ${Math.floor(x)}.`;
 
 /**
- * The part: what the networks see. What was drawn is fitted into the data's frame by Python; ink is
- * bright here, as it is in the data.
+ * The part: what the networks see. What was drawn is fitted into the data's frame; ink is bright here, as it is in
+ * the data.
  * @param {Host} host
  */
 export function networksView({ model }) {
@@ -90,20 +98,19 @@ export function networksView({ model }) {
     {},
     "What the networks see: fitted into the data's frame, ink bright, as in chapter 1.",
   );
-  const read = remembered((/** @type {ArrayBufferView} */ bytes) => numbers(bytes, Float32Array));
   return {
     box: element("div", { class: "prune-lab-seen" }, canvas, words),
     /**
-     * @param {{ late: boolean }} now
+     * @param {{ late: boolean, seen: Float32Array }} now
      * @param {Screen} screen
      */
-    draw({ late }, { dpr, colours }) {
+    draw({ late, seen }, { dpr, colours }) {
       const [height, width] = model.get("size");
       const cell = Math.max(1, Math.floor((SEEN * colours.size * dpr) / 14 / Math.max(width, height)));
       const { context, size } = fitted(canvas, (width * cell) / dpr, (height * cell) / dpr, dpr);
       context.fillStyle = "#000";
       context.fillRect(0, 0, size[0], size[1]);
-      drawInk(canvas, read(model.get("seen")), [height, width], "#fff");
+      drawInk(canvas, seen, [height, width], "#fff");
       canvas.classList.toggle("prune-lab-pending", late);
     },
   };
@@ -113,8 +120,9 @@ export function networksView({ model }) {
  * The part: the pad.
  * @param {Host} host
  * @param {() => void} redraw
+ * @param {(what: "next" | "broken") => boolean} wishHere  Whether this browser looks for such a digit.
  */
-export function pad(host, redraw) {
+export function pad(host, redraw, wishHere) {
   const { model, dialogue } = host;
   const size = /** @type {[number, number]} */ (model.get("size"));
   const [height, width] = size;
@@ -131,18 +139,20 @@ export function pad(host, redraw) {
   followHand(canvas, pen, size);
   canvas.addEventListener("focus", redraw);
   /** Ask for a digit of the data, for the amount that is on the screen. */
-  const wish = (/** @type {string} */ what) => {
-    dialogue.drop("image", "label");
-    dialogue.press(what);
+  const wish = (/** @type {"next" | "broken"} */ what, /** @type {string} */ press) => {
+    if (wishHere(what)) return;
+    dialogue.drop("image", "label", "at");
+    dialogue.press(press);
   };
   const caption = element("div", { class: "prune-lab-note" });
   const buttons = element(
     "div",
     { class: "prune-lab-pad-buttons" },
     button("Clear", () => pen.change((ink) => ink.fill(0))),
-    forPython(
-      button("Real digit", () => wish("real")),
-      button("One that pruning breaks", () => wish("broken")),
+    forNetwork(
+      host,
+      button("Real digit", () => wish("next", "real")),
+      button("One that pruning breaks", () => wish("broken", "broken")),
     ),
   );
   const box = element("div", { class: "prune-lab-padding" }, canvas, caption, buttons);
@@ -179,6 +189,6 @@ export function pad(host, redraw) {
     },
     /** @param {{ sentence: string }} now */
     say: ({ sentence }) => (canvas.matches(":focus-visible") ? `${penAt(pen.keys)} ${sentence}` : ""),
-    empty: () => !pen.ink().some((dark) => dark > 0),
+    ink: pen.ink,
   };
 }

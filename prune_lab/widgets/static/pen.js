@@ -52,7 +52,7 @@ export function penOn({ model, dialogue }, redraw) {
     change(change) {
       const ink = pen.ink().slice();
       change(ink);
-      dialogue.follow({ image: new DataView(ink.buffer), label: null });
+      dialogue.follow({ image: new DataView(ink.buffer), label: null, at: null });
     },
     /** @param {[number, number][]} places */
     strokeTo(...places) {

@@ -9,12 +9,14 @@ import { codeLine } from "./code.js";
 import { fullScreen, slider } from "./controls.js";
 import { swatch } from "./curve.js";
 import { panel } from "./dialogue.js";
+import { COST_EXPLAINED, inBrowser, NOT_ASKED, toldOf } from "./in_browser.js";
 import { readLayers } from "./layers.js";
 import { assemble, element, forPython, write } from "./panel.js";
 import { sensitivityCurves } from "./sensitivity_curves.js";
 import { seedBox, techniqueMenu } from "./techniques.js";
 
 /** @import { Dialogue, Host, Model } from "./dialogue.js" */
+/** @import { InBrowser } from "./in_browser.js" */
 /** @import { Layer, Layers } from "./layers.js" */
 
 /**
@@ -31,6 +33,7 @@ const TRAITS = [
   "baseline",
   "stopped",
   "basis",
+  "edition",
   "total",
   "pruned",
   "message",
@@ -132,8 +135,9 @@ function layerSliders({ dialogue }, spot, point) {
 /**
  * The part: accuracy, parameters and bytes in large figures.
  * @param {Model} model
+ * @param {ReturnType<typeof inBrowser>} here
  */
-function stats(model) {
+function stats(model, { stop }) {
   const box = element("div", { class: "prune-lab-counts prune-lab-stats" });
   const [accuracy, left, bytes] = ["accuracy, all layers together", "parameters left", "what is left, as float32"].map(
     (text) => {
@@ -142,17 +146,22 @@ function stats(model) {
       return value;
     },
   );
+  const took = element("div", { class: "prune-lab-note", title: COST_EXPLAINED });
+  accuracy.after(took);
   const honest = element("div", { class: "prune-lab-note" });
   box.append(honest);
   let said = "";
   return {
     box,
-    /** @param {Layers} now */
+    stop,
+    /** @param {Layers & { measured: InBrowser }} now */
     draw(now) {
       const before = model.get("total") - model.get("pruned");
-      const [first, known] = [model.get("baseline"), now.accuracy];
-      write(accuracy, `${first === null ? "…" : percent(first)} → ${known === null ? "…" : percent(known)}`);
-      accuracy.classList.toggle("prune-lab-pending", known === null);
+      const { share, dense, late, paid } = toldOf(now);
+      const first = model.get("baseline") ?? dense;
+      write(accuracy, `${first === null ? "…" : percent(first)} → ${share === null ? "…" : percent(share)}`);
+      write(took, paid || (model.get("network").byteLength ? "\u00a0" : "")); // keeps its line
+      accuracy.classList.toggle("prune-lab-pending", late || share === null);
       write(left, `${grouped(before)} → ${grouped(before - now.gone)}`);
       write(bytes, sizes(before, before - now.gone));
       write(
@@ -162,7 +171,7 @@ function stats(model) {
       );
       said =
         `${grouped(before - now.gone)} of ${grouped(before)} parameters left` +
-        (known === null ? "" : `, accuracy ${percent(known)}`);
+        (late || share === null ? "" : `, accuracy ${percent(share)}${paid}`);
     },
     say: () => said,
   };
@@ -185,6 +194,20 @@ export function lines({ layers, current, technique: { value, random, options } }
   return [...calls, ...after].join("\n") || "# Every slider is at 0: nothing is pruned.";
 }
 
+/**
+ * What is on the screen, with the accuracy that this browser has measured.
+ * @param {Host} host
+ * @param {Layers} now
+ * @param {ReturnType<typeof inBrowser>} here
+ */
+function measuredHere({ dialogue }, now, here) {
+  const counts = Object.fromEntries(now.layers.map(({ name, count }) => [name, count]));
+  const asks = now.current && !dialogue.waits("technique", "seed");
+  const measured = asks ? here.answer({ counts, known: now.accuracy !== null }) : NOT_ASKED;
+  const { found, current } = measured;
+  return { ...now, measured, accuracy: now.accuracy ?? (found && current ? found.right / found.of : null) };
+}
+
 export default panel(
   (host) =>
     assemble(host, (redraw) => {
@@ -202,8 +225,9 @@ export default panel(
         layerSliders(host, spot, point),
         sensitivityCurves(host, spot, point),
       ];
+      const here = inBrowser(host, redraw);
       const [sums, code, buttons, sentence] = [
-        stats(model),
+        stats(model, here),
         codeLine("The calls that do the same"),
         applies(host),
         message(host),
@@ -219,7 +243,7 @@ export default panel(
         label: () => "Sensitivity explorer",
         traits: TRAITS,
         read() {
-          const now = readLayers(host);
+          const now = measuredHere(host, readLayers(host), here);
           return {
             ...now,
             code: lines(now, dialogue.get("seed")),

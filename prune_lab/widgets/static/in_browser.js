@@ -1,0 +1,169 @@
+// What this browser measures itself: with the network that Python has given to the panel, in a worker beside the
+// page. prune_lab/widgets/in_browser.py says when there is one; else Python measures.
+//
+// - An answer belongs to a question. What was measured for another one is shown as such: grey.
+// - Another edition, Python's word for a network with its orders, has another worker: an old network answers
+//   nothing any more.
+// - What Python has measured is not measured here as well, until the hand moves something.
+// - What was measured here is told to Python as soon as it knows what was asked. From then on it leaves such
+//   questions to the browser. Where no worker can be had, Python hears that.
+
+import { measuring } from "../../device/static/measuring.js";
+
+/** @import { Answer } from "../../device/static/measuring.js" */
+/** @import { Parcels } from "../../device/static/parcels.js" */
+/** @import { Counts, Orders } from "../../device/static/prunable.js" */
+/** @import { Host, Model } from "./dialogue.js" */
+
+/**
+ * How much of each parameter goes; orders that Python has not given along; whether Python has measured it.
+ * @typedef {{ counts: Counts, orders?: Orders, known: boolean }} Asked
+ *
+ * What was measured last, and whether that was this question; whether no worker can be had.
+ * @typedef {{ found: Answer | null, current: boolean, unable: boolean }} InBrowser
+ */
+
+/** @type {InBrowser} */
+export const NOT_ASKED = { found: null, current: false, unable: false };
+
+export const COST_EXPLAINED =
+  "Your browser has read all the digits, in so many milliseconds. The bytes are the network's float32 numbers " +
+  "without the zeros: for each entry of a tensor a bit that says whether it is there, and four bytes if it is.";
+
+/**
+ * What is said of the accuracy: `share` now, null while it is not known; whether that was a moment ago; `dense`, the
+ * share without this panel's pruning, if it was measured here; and what measuring took, such as
+ * " (350 of 360) · 42 ms · 20.9 kB in this browser".
+ * @param {{ accuracy: number | null, measured: InBrowser }} now
+ */
+export function toldOf({ accuracy, measured: { found, current, unable } }) {
+  if (!found) {
+    const paid = unable ? " (this page lets no worker measure it)" : "";
+    return { share: accuracy, dense: null, late: false, paid };
+  }
+  const { right, of, milliseconds, bytes, dense } = found;
+  const late = accuracy === null && !current;
+  const took = `${Math.max(1, Math.round(milliseconds))}\u00a0ms · ${(bytes / 1000).toFixed(1)}\u00a0kB`;
+  return {
+    share: accuracy ?? right / of,
+    dense: dense.right / of,
+    late,
+    paid: current || late ? ` (${right} of ${of}) · ${took} in this browser` : "",
+  };
+}
+
+/** @param {ArrayBufferView} view */
+const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
+
+/**
+ * What Python has given, for a worker that begins.
+ * @param {Model} model
+ */
+function parcelsOf(model) {
+  const [network, digits, orders] = ["network", "digits", "orders"].map((name) => bytesOf(model.get(name)));
+  return { network, digits, ...(orders.length && { orders }) };
+}
+
+/**
+ * @param {Asked | null} one
+ * @param {Asked} other
+ */
+const isSame = (one, other) =>
+  one !== null &&
+  JSON.stringify(one.counts) === JSON.stringify(other.counts) &&
+  Object.entries(other.orders ?? {}).every(([name, order]) => one.orders?.[name] === order);
+
+/**
+ * The worker of the panel's present edition, begun when it is needed first. `make` begins one, and may say that it
+ * has failed, in a sentence.
+ * @template {{ stop: () => void }} Made
+ * @param {Host} host
+ * @param {() => void} redraw
+ * @param {(parcels: Parcels, fail: (why: string) => void) => Made} make
+ */
+export function workerOf({ model, dialogue }, redraw, make) {
+  /** @type {{ edition: number, worker: Made } | null} */
+  let running = null;
+  let unable = false;
+
+  function stop() {
+    running?.worker.stop();
+    running = null;
+  }
+
+  /** @param {string} why */
+  function fail(why) {
+    console.warn(why);
+    stop();
+    unable = true;
+    dialogue.presence.send({ ask: "unable" });
+    redraw();
+  }
+
+  return {
+    stop,
+    unable: () => unable,
+    /** @param {boolean} needed */
+    get(needed) {
+      const edition = model.get("edition");
+      if (running && running.edition !== edition) stop();
+      if (!running && !unable && needed && model.get("network").byteLength) {
+        try {
+          running = { edition, worker: make(parcelsOf(model), fail) };
+        } catch (error) {
+          fail(/** @type {Error} */ (error).message);
+        }
+      }
+      return running?.worker;
+    },
+  };
+}
+
+/**
+ * @param {Host} host
+ * @param {() => void} redraw
+ */
+export function inBrowser(host, redraw) {
+  const { model, dialogue } = host;
+  /** @type {Asked | null} */
+  let asked = null;
+  /** @type {Answer | null} */
+  let found = null;
+  let [number, told] = [0, false]; // of the last question, and whether Python has its answer
+  const life = workerOf(host, redraw, (parcels, fail) => {
+    [asked, found] = [null, null];
+    return measuring(model.get("worker"), parcels, (answer) => {
+      if ("failed" in answer) return fail(answer.failed);
+      found = answer;
+      redraw();
+    });
+  });
+
+  function tell() {
+    if (told || !found || !asked || dialogue.away || !dialogue.settled) return;
+    told = true;
+    const { right, of, dense } = found;
+    const edition = model.get("edition");
+    dialogue.presence.send({ ask: "measured", edition, counts: asked.counts, right, of, dense: dense.right });
+  }
+
+  return {
+    /**
+     * What is known; it is asked if it is another question than before.
+     * @param {Asked} question
+     * @returns {InBrowser}
+     */
+    answer(question) {
+      const worker = life.get(!question.known);
+      if (!worker) return { ...NOT_ASKED, unable: life.unable() };
+      if (!isSame(asked, question)) {
+        [asked, number, told] = [question, number + 1, question.known];
+        worker.ask(question.counts, question.orders, number);
+      }
+      const current = found?.key === number;
+      if (current) tell();
+      return { found, current, unable: false };
+    },
+    stop: life.stop,
+  };
+}
