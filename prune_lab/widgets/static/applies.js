@@ -10,19 +10,31 @@ import { element, forPython, write } from "./panel.js";
  * @typedef {{ message: string, failed: boolean, undoable: boolean, resettable: boolean }} Applied
  */
 
-/**
- * Python's sentence, or a sentence about its absence.
- * @param {Host} host
- */
-export function message({ dialogue }) {
+/** Python's sentence, and no word of its absence: for a panel that needs no Python. */
+export function said() {
   const box = element("div", { class: "prune-lab-message", role: "status" });
   return {
     box,
     /** @param {Pick<Applied, "message" | "failed">} now */
     draw(now) {
+      write(box, now.message);
+      box.classList.toggle("prune-lab-failed", now.failed);
+    },
+  };
+}
+
+/**
+ * Python's sentence, or a sentence about its absence.
+ * @param {Host} host
+ */
+export function message({ dialogue }) {
+  const { box, draw } = said();
+  return {
+    box,
+    /** @param {Pick<Applied, "message" | "failed">} now */
+    draw(now) {
       const { words } = dialogue.presence;
-      write(box, words || now.message);
-      box.classList.toggle("prune-lab-failed", now.failed && !words);
+      draw(words ? { message: words, failed: false } : now);
     },
   };
 }

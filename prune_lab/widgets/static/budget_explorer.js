@@ -3,7 +3,7 @@
 
 import { percent } from "./accuracy.js";
 import { grouped } from "./amount.js";
-import { message } from "./applies.js";
+import { said } from "./applies.js";
 import { budgetPlot } from "./budget_plot.js";
 import { fullScreen, slider } from "./controls.js";
 import { panel } from "./dialogue.js";
@@ -119,7 +119,7 @@ export default panel((host) =>
   assemble(host, (redraw) => {
     const { model, dialogue, el } = host;
     const limits = COSTS.map((cost) => limitSlider(host, cost));
-    const [plot, chosen, sentence] = [budgetPlot(redraw, words), verdict(), message(host)];
+    const [plot, chosen, sentence] = [budgetPlot(redraw, words), verdict(), said()];
     return {
       label: () => "Budget explorer",
       traits: ["candidates", "message", "failed"],

@@ -3,7 +3,7 @@
 // no move needs Python.
 
 import { shortPercent } from "./accuracy.js";
-import { message } from "./applies.js";
+import { said } from "./applies.js";
 import { fullScreen, slider } from "./controls.js";
 import { panel } from "./dialogue.js";
 import { learningCurves } from "./learning_curves.js";
@@ -122,7 +122,7 @@ export default panel((host) =>
       ({ steps }, place) => `${steps[place]} steps`,
       ({ steps }) => steps,
     );
-    const [seeds, mask, curves, sentence] = [seedSwitches(host), ticketMask(redraw), learningCurves(), message(host)];
+    const [seeds, mask, curves, sentence] = [seedSwitches(host), ticketMask(redraw), learningCurves(), said()];
     const columns = element("div", { class: "prune-lab-columns" }, curves.box, mask.box);
     return {
       label: () => "Ticket explorer",
