@@ -53,6 +53,8 @@ def serve(address: str) -> None:
     # Nor matplotlib, which asks for the kernel's own backend when it is imported.
     for heavy in ("ipykernel.kernelapp", "sklearn.datasets", "torch"):
         importlib.import_module(heavy)
+    torch = importlib.import_module("torch")
+    torch.export.export(torch.nn.Identity(), (torch.ones(1),))  # imports as much again
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries those that have ended
     server = socket.socket(socket.AF_UNIX)
