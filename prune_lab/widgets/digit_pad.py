@@ -60,6 +60,7 @@ class DigitPad(Reading):
         ValueError: images, labels and the model's answer do not fit together, or a setting is
             out of its range.
 
+    >>> import torch
     >>> from prune_lab.data import load_digits
     >>> from prune_lab.lenet import LeNet
     >>> _ = torch.manual_seed(0)

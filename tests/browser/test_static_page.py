@@ -149,23 +149,31 @@ def test_the_accuracy_follows_the_slider(page, open_page):
     expect(voice).to_contain_text(f"({right} of 360)")
 
 
-def test_the_accuracy_of_a_mask_by_hand_and_of_all_layers_together(page, open_page):
+def test_the_accuracy_of_all_layers_together(page, open_page):
     model = trained_lenet()
     open_page(MaskExplorer(model, data=DIGITS, technique="global_unstructured", amount=0.9))
-    explorer = OwnPage(page)
-    pruned = trained_lenet()
-    weights = [(m, "weight") for m in (*pruned.children(),)]
+    weights = [(layer, "weight") for layer in model.children()]
     prune.global_unstructured(weights, prune.L1Unstructured, amount=0.9)
-    assert said(explorer.panel)[0] == right_of(pruned)
-    mask = pruned.conv1.weight_mask.clone()
-    page.mouse.move(*explorer.middle(0, 0, 0))
-    page.mouse.down()
-    page.mouse.up()
-    mask[0, 0, 0, 0] = 1 - mask[0, 0, 0, 0]
-    by_hand = trained_lenet()  # the other layers are whole again
-    prune.custom_from_mask(by_hand.conv1, "weight", mask)
-    expect(explorer.panel.locator("code")).to_contain_text("custom_from_mask")
-    until(lambda: said(explorer.panel)[0], right_of(by_hand))
+    assert said(OwnPage(page).panel)[0] == right_of(model)
+
+
+def test_the_accuracy_follows_the_hand_that_paints(page, open_page):
+    model = trained_lenet()
+    open_page(MaskExplorer(model, data=DIGITS, amount=0.9))
+    explorer = OwnPage(page)
+    prune.l1_unstructured(model.conv1, "weight", 0.9)
+    rights = [right_of(model)]
+    assert said(explorer.panel)[0] == rights[0]
+    for entry in model.conv1.weight.abs().flatten().argsort(descending=True)[:3].tolist():
+        filter_, row, column = np.unravel_index(entry, (6, 5, 5))
+        page.mouse.click(*explorer.middle(filter_, row, column))
+        page.mouse.move(1, 1)
+        with torch.no_grad():
+            model.conv1.weight_mask.view(-1)[entry] = 0
+        rights.append(right_of(model))
+        expect(explorer.panel.locator("code")).to_contain_text("custom_from_mask")
+        assert said(explorer.panel)[0] == rights[-1]
+    assert len(set(rights)) == 4
 
 
 def test_several_layers_at_once_are_measured_here(page, open_page):

@@ -114,7 +114,7 @@ export function workerOf({ model, dialogue }, redraw, make) {
           fail(/** @type {Error} */ (error).message);
         }
       }
-      return running?.worker;
+      return running?.worker ?? null;
     },
   };
 }
