@@ -163,8 +163,15 @@ STICKING_OUT = """() => {
 }"""
 
 
+UNNAMED = """() => [...document.querySelectorAll("button, input, select, a[href], summary")]
+    .filter((part) => part.checkVisibility() && part.type !== "hidden")
+    .filter((part) => !(part.getAttribute("aria-label") || part.textContent.trim() || part.title
+        || part.labels?.length))
+    .map((part) => part.outerHTML.slice(0, 90))"""
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_fits_has_words_for_its_pictures_and_is_small(page, opened, asked, book, name):
+def test_a_page_fits_is_small_and_says_what_its_parts_are(page, opened, asked, book, name):
     page.set_viewport_size({"width": 400, "height": 900})
     opened(name)
     pictures = page.locator("img")
@@ -176,25 +183,12 @@ def test_a_page_fits_has_words_for_its_pictures_and_is_small(page, opened, asked
         assert pictures.count() > 5
     enliven_all(page)
     assert page.evaluate(STICKING_OUT) == []
+    assert page.locator("button, input, select, a[href]").count() > 15
+    assert page.evaluate(UNNAMED) == []
     loaded = {url.partition("?")[0].partition("#")[0] for url in asked if url.startswith("file:")}
     sizes = {url: (book / url.removeprefix(f"{book.as_uri()}/")).stat().st_size for url in loaded}
     print(f"{sum(sizes.values()):,} bytes")
     assert sum(sizes.values()) < MOST_BYTES, sizes
-
-
-UNNAMED = """() => [...document.querySelectorAll("button, input, select, a[href], summary")]
-    .filter((part) => part.checkVisibility() && part.type !== "hidden")
-    .filter((part) => !(part.getAttribute("aria-label") || part.textContent.trim() || part.title
-        || part.labels?.length))
-    .map((part) => part.outerHTML.slice(0, 90))"""
-
-
-@pytest.mark.parametrize("name", ["index", "03-prune-a-module", "12-onto-a-device"])
-def test_what_can_be_used_has_a_name(page, opened, name):
-    opened(name)
-    enliven_all(page)
-    assert page.locator("button, input, select, a[href]").count() > 20
-    assert page.evaluate(UNNAMED) == []
 
 
 # The reader's colours
