@@ -311,6 +311,25 @@ def test_the_first_page_has_a_pad_and_shows_the_way(page, opened):
     expect(page.get_by_role("heading", level=1)).to_contain_text("1. Create a model")
 
 
+def test_a_digit_is_pruned_away_with_no_python_anywhere(page, opened):
+    opened("index")
+    pad = page.get_by_role("group", name="Digit pad")
+    amount = pad.get_by_role("slider")
+    amount.fill("0")
+    expect(pad).to_contain_text("They agree")
+    amount.fill("0.97")
+    expect(pad).to_contain_text("They disagree")
+    pad.get_by_role("button", name="Clear").click()
+    box = pad.locator(".prune-lab-pad").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.1 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.9 * box["height"], steps=6)
+    page.mouse.up()
+    expect(pad).to_contain_text("Your own digit.")
+    amount.fill("0")
+    expect(pad).to_contain_text("They agree")
+
+
 def test_the_reader_is_in_the_folder(page, opened, book):
     opened("index")
     page.get_by_role("link", name="the digit reader").click()
