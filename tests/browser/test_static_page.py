@@ -31,6 +31,7 @@ from tests.browser.test_mask_explorer import Explorer, smallest
 from tests.widgets.test_ticket_explorer import RESULTS
 
 DIGITS = load_digits()
+NO_PYTHON = "This page has no Python behind it. Open the notebook to do that."
 WIDGETS = {
     "MaskExplorer": lambda model: MaskExplorer(model, data=DIGITS),
     "ModuleInspector": ModuleInspector,
@@ -268,18 +269,34 @@ def test_what_needs_python_says_so_and_spoils_nothing(page, explorer):
     before = explorer.pixels()
     explorer.press("Apply")
     message = explorer.panel.get_by_role("status")
-    expect(message).to_have_text("This page has no Python behind it. Open the notebook to do that.")
-    explorer.choose("layer", "fc1.weight")
-    expect(explorer.entry).to_have_text(
-        "Waiting for the kernel; without one, this picture stays as it is."
-    )
-    explorer.settle()
-    assert (explorer.pixels() == before).all()
+    expect(message).to_have_text(NO_PYTHON)
+    for menu, other in (("layer", "fc1.weight"), ("technique", "random_unstructured")):
+        choice = explorer.panel.get_by_role("combobox", name=menu)
+        stood = choice.input_value()
+        choice.select_option(other)
+        expect(choice).to_have_value(stood)
+        expect(message).to_have_text(NO_PYTHON)
+        explorer.settle()
+        assert (explorer.pixels() == before).all()
     # What is on show is still conv1: in the title, the bars, the code and under the pointer.
     expect(explorer.panel.locator(".prune-lab-shown")).to_contain_text("conv1")
     assert "model.conv1" in explorer.code()
     page.mouse.move(*explorer.middle(0, 0, 0))
     expect(explorer.entry).to_contain_text("weight[0, 0, 0, 0] = ")
+
+
+@pytest.mark.parametrize("widget", ["DigitPad", "SensitivityExplorer"])
+def test_another_technique_is_refused_and_the_one_that_is_there_goes_on(
+    page, open_page, model, widget
+):
+    open_page(WIDGETS[widget](model))
+    panel = page.get_by_role("group").first
+    choice = panel.get_by_role("combobox", name="technique")
+    stood = choice.input_value()
+    choice.select_option("random_unstructured")
+    expect(choice).to_have_value(stood)
+    expect(panel.locator(".prune-lab-message")).to_have_text(NO_PYTHON)
+    expect(panel).not_to_contain_text("Waiting")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -154,8 +154,10 @@ export class Dialogue {
    * @param {Choices} choices
    */
   choose(choices) {
-    lay(this.unsent, choices);
-    this.ask();
+    if (!this.refuses(choices)) {
+      lay(this.unsent, choices);
+      this.ask();
+    }
     this.tell();
   }
 
@@ -164,10 +166,23 @@ export class Dialogue {
    * @param {Choices} choices
    */
   follow(choices) {
-    lay(this.unsent, choices);
-    if (this.open.length) this.eager = true;
-    else this.ask();
+    if (!this.refuses(choices)) {
+      lay(this.unsent, choices);
+      if (this.open.length) this.eager = true;
+      else this.ask();
+    }
     this.tell();
+  }
+
+  /**
+   * Whether nobody will ever show what was chosen: the page says so, and what stood there stands again.
+   * @param {Choices} choices
+   */
+  refuses(choices) {
+    const beyond = this.needs.some((name) => name in choices && choices[name] !== this.known(name));
+    const refused = beyond && this.presence.nobody;
+    if (refused) this.presence.send({ press: "choose" });
+    return refused;
   }
 
   /**

@@ -54,11 +54,12 @@ export class Model {
   save_changes() {} // there is nobody to tell
 
   /**
-   * A button that needs Python says so; choices are kept by the panel itself.
+   * What needs Python is answered so; choices are kept by the panel itself.
    * @param {{ ask?: string, from?: string, press?: string }} question
    */
   send(question) {
-    if (question.ask === "shown" || question.ask === "here") this.tell("msg:custom", { here: question.from });
+    if (question.ask === "shown" || question.ask === "here")
+      this.tell("msg:custom", { here: question.from, nobody: true });
     if (!("press" in question && question.press)) return;
     this.set("failed", false);
     this.set("message", NO_KERNEL);

@@ -24,6 +24,7 @@ export class Presence {
     this.met = false; // whether Python has ever answered this page
     this.silent = false; // whether the answer to a knock is overdue
     this.gone = false; // whether there is nobody who could answer
+    this.nobody = false; // whether there never will be, in a page that says so itself
     this.timer = 0;
     this.hear = this.hear.bind(this);
     model.on("msg:custom", this.hear);
@@ -72,9 +73,10 @@ export class Presence {
     this.send({ ask, from: this.asker });
   }
 
-  /** @param {{ here?: string }} content */
-  hear({ here } = {}) {
+  /** @param {{ here?: string, nobody?: boolean }} content */
+  hear({ here, nobody = false } = {}) {
     if (here !== this.asker) return;
+    this.nobody = nobody;
     clearTimeout(this.timer);
     this.timer = 0;
     this.met = true;
