@@ -11,9 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .amounts import Amount, _validate_pruning_amount_init, count
-from .masking import masked
-from .methods import BasePruningMethod, checked, put_on, survivors, tied_places
-from .places import find_hook, mask_of, to_prune, unchanged_on_error
+from .methods import BasePruningMethod, put_on, survivors, target
 from .ranking import keep_largest
 from .record import Place
 from .techniques import CustomFromMask, L1Unstructured, LnStructured
@@ -137,19 +135,12 @@ def _chosen(
     found: dict[Tensor, _Chosen] = {}
     for place in parameters:
         module, name = _checked_pair(caller, place)
-        _, hook = find_hook(module, name)
-        orig = to_prune(module, name, pruned=hook is not None)
-        mask = mask_of(module, name) if hook is not None else None
+        _, orig, mask, score = target(module, name, (importance_scores or {}).get(place))
         if orig in found:
             _refuse_other_mask(mask, found[orig].mask, place)
             found[orig].places.append((module, name))
-            continue
-        score = (importance_scores or {}).get((module, name))
-        if score is not None:
-            score = checked(score, orig, module, name)
         else:
-            score = orig if mask is None else masked(orig, mask)
-        found[orig] = _Chosen([(module, name)], orig.detach(), mask, score.detach())
+            found[orig] = _Chosen([(module, name)], orig.detach(), mask, score.detach())
     if not found:
         raise ValueError(f"{caller}: parameters is empty; there is nothing to prune")
     # Rank them in one dtype that holds all their values.
@@ -161,15 +152,15 @@ def _chosen(
 
 def _prune(chosen: list[_Chosen], left: list[Any], kept: list[Tensor]) -> None:
     """Prune all, or none, by the masks ``kept`` of what was ``left``."""
-    changed = [tied for one in chosen for place in one.places for tied in tied_places(*place)]
-    with unchanged_on_error(module for module, _ in changed):
-        for one, part, new in zip(chosen, left, kept, strict=True):
-            if one.mask is None:
-                mask = new.to(one.orig.dtype)
-            else:
-                mask = one.mask.to(one.orig.dtype, copy=True)
-                mask[part] *= new.to(one.orig.dtype)
-            put_on(CustomFromMask(None), one.places, mask)  # the module's buffer holds it
+    prunes = []
+    for one, part, new in zip(chosen, left, kept, strict=True):
+        mask = new.to(one.orig.dtype).contiguous()  # a channel's value may be stored once
+        if one.mask is not None:
+            mask = one.mask.to(one.orig.dtype, copy=True)
+            mask[part] *= new.to(one.orig.dtype)
+        # The module's buffer holds the mask.
+        prunes.append((CustomFromMask(None), one.places, mask))
+    put_on(*prunes)
 
 
 def _checked_pair(caller: str, place: object) -> Place:

@@ -48,9 +48,19 @@ class PrunedOutProjection(NonDynamicallyQuantizableLinear):
 
 
 def mask_when_read(module: nn.Module) -> None:
-    """Turn an attention's ``out_proj`` into its pruned kind; leave other modules alone."""
+    """Turn an attention's ``out_proj`` into its pruned kind; leave other modules alone.
+
+    Raises:
+        ValueError: it is parametrized, and has a class of its own for that.
+    """
     if type(module) is NonDynamicallyQuantizableLinear:
         module.__class__ = PrunedOutProjection
+    elif isinstance(module, NonDynamicallyQuantizableLinear):
+        if not isinstance(module, PrunedOutProjection):
+            raise ValueError(
+                "an attention reads its out_proj without calling it, and this one is parametrized: "
+                "prune it before you parametrize it"
+            )
 
 
 def call_again(module: nn.Module) -> None:

@@ -12,13 +12,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch._C import _are_functorch_transforms_active as transforms_active
-from torch._C import _is_tracing as is_tracing
 from torch.autograd import forward_ad
 from torch.optim.optimizer import register_optimizer_step_post_hook
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from .masking import masked
+from .masking import is_watched, masked
 
 
 class _Kept(NamedTuple):
@@ -122,13 +119,12 @@ def kept(orig: Tensor, mask: Tensor) -> Tensor:
 def _can_be_recognised(orig: Tensor, mask: Tensor) -> bool:
     """Tell whether a later look shows if these are the same: a module's own, with versions."""
     return (
-        not torch.compiler.is_compiling()
+        not is_watched()  # a tracer would take what is kept for a constant
         and type(orig) is nn.Parameter
-        and not transforms_active()
-        and not is_tracing()
-        and not is_in_torch_dispatch_mode()  # a tracer would take what is kept for a constant
         and not (orig.is_inference() or mask.is_inference() or mask.requires_grad)
         and forward_ad.unpack_dual(orig).tangent is None
+        # Checkpointing runs the pass a second time, and expects the same steps.
+        and torch._C._autograd._top_saved_tensors_default_hooks(True) is None
     )
 
 

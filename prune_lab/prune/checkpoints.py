@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from .functions import custom_from_mask
 from .methods import record_of
-from .places import find_hook, mask_of, pruned_names, show, unchanged_on_error
+from .places import hooks_of, mask_of, pruned_names, show, unchanged_on_error
 
 
 def load_checkpoint(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
@@ -82,9 +82,12 @@ def _load(model: nn.Module, state_dict: Mapping[str, Any], with_masks: bool) -> 
     if not isinstance(state_dict, Mapping):
         hint = ": pass its state_dict()" if isinstance(state_dict, nn.Module) else ""
         raise TypeError(f"state_dict should be a mapping, not {type(state_dict).__name__}{hint}")
+    if not with_masks:
+        _refuse_own_memory(model, state_dict)
     values = OrderedDict(state_dict)
     values._metadata = getattr(state_dict, "_metadata", {})  # type: ignore[attr-defined]
-    with unchanged_on_error(model.modules()), _own_values(model):
+    tensors = [*model.parameters(), *model.buffers()]
+    with unchanged_on_error(model.modules(), tensors), _own_values(model):
         for prefix, module in _with_prefix(model):
             for name in [key.removesuffix("_orig") for key in module._parameters]:
                 _bring_together(values, prefix + name, module, name, with_masks)
@@ -98,23 +101,30 @@ def _load(model: nn.Module, state_dict: Mapping[str, Any], with_masks: bool) -> 
             own = {k: v.detach().clone() for k, v in values.items() if isinstance(v, Tensor)}
             values.update(own)
         model.load_state_dict(values, strict=True, assign=True in is_meta)
-        hooks = [
-            (module, name, find_hook(module, name)[1])
-            for module in model.modules()
-            for name in pruned_names(module)
-        ]
-        weights = [hook.apply_mask(module) for module, _, hook in hooks]  # can fail; then nothing
-    for (module, name, hook), weight in zip(hooks, weights, strict=True):
-        show(module, name, weight, record_of(hook))
+        hooks = [(module, hook) for module in model.modules() for hook in hooks_of(module)]
+        weights = [hook.apply_mask(module) for module, hook in hooks]  # can fail; then nothing
+    for (module, hook), weight in zip(hooks, weights, strict=True):
+        show(module, hook._tensor_name, weight)
     for prefix, module in _with_prefix(model) if with_masks else []:
-        for name in pruned_names(module):
-            if prefix + name + "_mask" in state_dict:
-                # What undo knows is about another mask.
-                record_of(find_hook(module, name)[1]).before = None
+        for hook in hooks_of(module):
+            if prefix + hook._tensor_name + "_mask" in state_dict:
+                record_of(hook).before = None  # what undo knows is about another mask
+
+
+def _refuse_own_memory(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
+    """Refuse to rewind to what has changed with the model: torch's state dict is no copy."""
+    own = {p.data_ptr() for p in model.parameters() if not is_lazy(p) and p.numel()}
+    if any(isinstance(t, Tensor) and t.numel() and t.data_ptr() in own for t in state_dict.values()):
+        raise ValueError(
+            "this state_dict shares the model's memory and has changed with it: there is nothing "
+            "to go back to. Keep copy.deepcopy(model.state_dict()) where you want to return to"
+        )
 
 
 def _with_prefix(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    return [(path + "." if path else "", module) for path, module in model.named_modules()]
+    """Return the modules with their state-dict prefix; one in two places has two."""
+    found = model.named_modules(remove_duplicate=False)
+    return [(path + "." if path else "", module) for path, module in found]
 
 
 def _bring_together(
@@ -124,7 +134,7 @@ def _bring_together(
     pruned_there = key + "_orig" in values and key + "_mask" in values
     pruned_here = name in pruned_names(module)
     if pruned_there and pruned_here and not with_masks:
-        values[key + "_mask"] = mask_of(module, name)
+        values[key + "_mask"] = mask_of(module, name).clone()
     elif pruned_there and name in module._parameters and with_masks:
         mask, own = values[key + "_mask"], getattr(module, name)
         if is_lazy(own):
@@ -140,10 +150,10 @@ def _bring_together(
         del values[key + "_mask"]
     elif pruned_here and key in values:
         values[key + "_orig"] = values.pop(key)
-        values[key + "_mask"] = mask_of(module, name)
+        values[key + "_mask"] = mask_of(module, name).clone()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _own_values(model: nn.Module) -> Iterator[None]:
     """Give the model's tensors the values back that they have now if the block raises."""
     tensors = [t for t in (*model.parameters(), *model.buffers()) if not is_lazy(t)]
@@ -158,7 +168,8 @@ def _own_values(model: nn.Module) -> Iterator[None]:
     except BaseException:
         with torch.no_grad():
             for tensor, value in zip(tensors, values, strict=True):
-                tensor.copy_(value)
+                with contextlib.suppress(RuntimeError):  # it cannot be written: it has not been
+                    tensor.copy_(value)
         for module, state in extra:
             module.set_extra_state(state)
         raise

@@ -10,10 +10,9 @@ import dataclasses
 from typing import TypeVar
 
 from torch import Tensor, nn
-from torch.nn.utils import prune as torch_prune
 
+from . import holding, places, techniques
 from .amounts import Amount
-from .holding import note_undone
 from .methods import (
     BasePruningMethod,
     PruningContainer,
@@ -22,25 +21,7 @@ from .methods import (
     record_of,
     tied_places,
 )
-from .places import (
-    back_in_order,
-    find_hook,
-    mask_of,
-    own_parameter,
-    refuse_assigned,
-    release,
-    unchanged_on_error,
-)
 from .record import Place
-from .techniques import (
-    NM,
-    CustomFromMask,
-    Identity,
-    L1Unstructured,
-    LnStructured,
-    RandomStructured,
-    RandomUnstructured,
-)
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -52,7 +33,7 @@ def identity(module: M, name: str) -> M:
     >>> layer.bias_mask
     tensor([1.])
     """
-    Identity.apply(module, name)
+    techniques.Identity.apply(module, name)
     return module
 
 
@@ -68,7 +49,7 @@ def random_unstructured(module: M, name: str, amount: Amount) -> M:
     >>> int((layer.weight_mask == 0).sum())
     6
     """
-    RandomUnstructured.apply(module, name, amount)
+    techniques.RandomUnstructured.apply(module, name, amount)
     return module
 
 
@@ -87,7 +68,7 @@ def l1_unstructured(
     >>> int((layer.weight == 0).sum())
     6
     """
-    L1Unstructured.apply(module, name, amount, importance_scores=importance_scores)
+    techniques.L1Unstructured.apply(module, name, amount, importance_scores=importance_scores)
     return module
 
 
@@ -104,7 +85,7 @@ def random_structured(module: M, name: str, amount: Amount, dim: int) -> M:
     >>> int((layer.weight.abs().sum(1) == 0).sum())
     2
     """
-    RandomStructured.apply(module, name, amount, dim)
+    techniques.RandomStructured.apply(module, name, amount, dim)
     return module
 
 
@@ -130,7 +111,7 @@ def ln_structured(
     >>> int((layer.weight.abs().sum((0, 2, 3)) == 0).sum())
     2
     """
-    LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
+    techniques.LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
 
 
@@ -148,7 +129,7 @@ def n_m(module: M, name: str, n: int = 2, m: int = 4, importance_scores: Tensor 
     >>> layer.weight_mask.view(3, 2, 4).sum(-1).unique()
     tensor([2.])
     """
-    NM.apply(module, name, n, m, importance_scores=importance_scores)
+    techniques.NM.apply(module, name, n, m, importance_scores=importance_scores)
     return module
 
 
@@ -165,7 +146,7 @@ def custom_from_mask(module: M, name: str, mask: Tensor) -> M:
     >>> layer.bias_mask
     tensor([0., 1., 0.])
     """
-    CustomFromMask.apply(module, name, mask)
+    techniques.CustomFromMask.apply(module, name, mask)
     return module
 
 
@@ -183,14 +164,13 @@ def remove(module: M, name: str) -> M:
     (3, ['bias', 'weight'])
     """
     where = _pruned_places(module, name, "removed")
-    for place, there in where[1:]:  # what can fail comes first
-        own_parameter(place, there)
-        refuse_assigned(place, there, record_of(find_hook(place, there)[1]))
-    with unchanged_on_error(place for place, _ in where):
+    orig, mask = places.original(module, name), places.mask_of(module, name)
+    with places.unchanged_on_error([place for place, _ in where], [orig]):
         for place, there in where:
-            key, hook = find_hook(place, there)
+            key, hook = places.find_hook(place, there)
             hook.remove(place)
             place._forward_pre_hooks.pop(key)
+    holding.note_removed(orig, mask)
     return module
 
 
@@ -211,15 +191,17 @@ def undo(module: M, name: str) -> M:
     True
     """
     where = _pruned_places(module, name, "undone")
-    with unchanged_on_error(place for place, _ in where):
+    with places.unchanged_on_error(place for place, _ in where):
         for place in where:
             _undo_at(*place)
+    if not places.find_hook(module, name)[1]:
+        holding.note_undone(module._parameters[name])
     return module
 
 
 def _pruned_places(module: nn.Module, name: str, ended: str) -> list[Place]:
     """Return the places that are pruned together with this one, which must be pruned."""
-    if find_hook(module, name)[1] is None:
+    if places.find_hook(module, name)[1] is None:
         raise ValueError(
             f"Parameter '{name}' of module {module} has to be pruned before pruning can be {ended}"
         )
@@ -227,25 +209,24 @@ def _pruned_places(module: nn.Module, name: str, ended: str) -> list[Place]:
 
 
 def _undo_at(module: nn.Module, name: str) -> None:
-    key, hook = find_hook(module, name)
-    refuse_assigned(module, name, record_of(hook))
+    key, hook = places.find_hook(module, name)
+    places.refuse_assigned(module, hook)
     record, earlier = record_of(hook), methods_of(hook)[:-1]
     if not earlier:
-        note_undone(own_parameter(module, name))
-        release(module, name)
+        places.release(module, name)
         module._forward_pre_hooks.pop(key)
-        back_in_order(module, name, record.order)
+        places.back_in_order(module, name, record.order)
         return
     if record.before is None:
         raise ValueError(
             f"the mask of '{name}' before its last prune is not known any more: "
             "only one prune is remembered, and none in a file"
         )
-    mask = record.before.restored(now=mask_of(module, name))
+    mask = record.before.restored(now=places.mask_of(module, name))
     kept = earlier[0] if len(earlier) == 1 else PruningContainer(*earlier)
     if isinstance(kept, BasePruningMethod):  # torch's hooks keep no record
         kept.record = dataclasses.replace(record, before=None)
-    install(kept, module, name, mask)
+    install(kept, module, name, mask, instead_of=key)
 
 
 def is_pruned(module: nn.Module) -> bool:
@@ -254,8 +235,4 @@ def is_pruned(module: nn.Module) -> bool:
     >>> is_pruned(nn.Linear(2, 2)), is_pruned(nn.Sequential(identity(nn.Linear(2, 2), "weight")))
     (False, True)
     """
-    return any(
-        isinstance(hook, torch_prune.BasePruningMethod)
-        for submodule in module.modules()
-        for hook in submodule._forward_pre_hooks.values()
-    )
+    return any(places.hooks_of(submodule) for submodule in module.modules())

@@ -71,7 +71,7 @@ class Hold:
         self._module = module
         self._masked = _gone(module)  # what masks pruned when we last looked
         self._removed: dict[nn.Parameter, Tensor] = {}  # what they pruned when they were removed
-        self._values: dict[nn.Parameter, tuple[Tensor, Tensor]] = {}
+        self._values: list[tuple[nn.Parameter, Tensor, Tensor]] = []  # during a step
         self._handles = (
             optimizer.register_step_pre_hook(self._before_step),
             optimizer.register_step_post_hook(self._after_step),
@@ -93,27 +93,20 @@ class Hold:
         self._masked.pop(parameter, None)
 
     def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        masked = _gone(self._module)
-        for parameter in [p for p in self._masked if p not in masked]:
+        masked, stepped = _gone(self._module), _held_by(optimizer)
+        for parameter in self._masked.keys() - masked.keys():
             self.note_removed(parameter, self._masked[parameter])  # by torch's own remove
         self._masked = masked
-        stepped = _held_by(optimizer)
-        self._values = {
-            p: (gone, p.detach()[gone])
-            for holding in (self._removed, self._masked)
-            for p, gone in self._with_removed(holding).items()
-            if p in stepped
-        }
-
-    def _with_removed(self, holding: dict[nn.Parameter, Tensor]) -> dict[nn.Parameter, Tensor]:
-        removed = self._removed
-        return {p: gone | removed[p] if p in removed else gone for p, gone in holding.items()}
+        held = dict(self._removed)
+        for p, gone in masked.items():
+            held[p] = gone | held[p] if p in held else gone
+        self._values = [(p, gone, p.detach()[gone]) for p, gone in held.items() if p in stepped]
 
     @torch.no_grad()
     def _after_step(self, *_: Any) -> None:
-        for parameter, (gone, values) in self._values.items():
+        for parameter, gone, values in self._values:
             parameter[gone] = values
-        self._values = {}
+        self._values = []
 
     def remove(self) -> None:
         """End the holding."""

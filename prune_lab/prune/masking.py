@@ -46,23 +46,29 @@ def masked(orig: Tensor, mask: Tensor) -> Tensor:
     return product
 
 
+def is_watched() -> bool:
+    """Tell whether a compiler, a tracer or a function transform looks on: no values to depend on."""
+    return (
+        torch.compiler.is_compiling()
+        or transforms_active()
+        or is_tracing()
+        or is_in_torch_dispatch_mode()
+    )
+
+
 def _values_can_be_read(orig: Tensor, mask: Tensor) -> bool:
     """Tell whether the code may depend on values: ordinary tensors on the CPU, nobody watching.
 
-    On another device the program would have to wait for the values; a compiler, a tracer or a
-    function transform has none to show.
+    On another device the program would have to wait for the values.
     """
     return (
-        not torch.compiler.is_compiling()
+        not is_watched()
         and type(orig) in _ORDINARY
         and type(mask) in _ORDINARY
         and orig.is_cpu
         and mask.is_cpu
         and orig.dtype == mask.dtype
         and orig.is_floating_point()
-        and not transforms_active()
-        and not is_in_torch_dispatch_mode()
-        and not is_tracing()
     )
 
 

@@ -20,18 +20,18 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch._C import _are_functorch_transforms_active as transforms_active
 from torch.nn.utils import prune as torch_prune
 
-from . import holding, places
+from . import places
 from .caching import kept
 from .large import empty_like
 from .masking import masked
-from .record import EarlierMask, Place, Record, Shown
+from .record import EarlierMask, Place, Record
 
 
 class BasePruningMethod(ABC):
@@ -84,24 +84,22 @@ class BasePruningMethod(ABC):
         name, record = self._tensor_name, self.record
         if torch.compiler.is_compiling():
             # A compiler guards what it reads, and would compile again whenever that differs.
-            if record is not None:
-                record.shown = None
-            setattr(module, name, self.apply_mask(module))
+            places.show_compiled(module, name, self.apply_mask(module))
             return
+        places.refuse_assigned(module, self)
         if record is None:
             record = self.record = Record()
-        places.refuse_assigned(module, name, record)
-        if record.module is None or record.shown is None:  # a copy, or it has run compiled
-            record.begin(module, record.shown or ())
+        if module not in record.modules:  # it is a copy
+            record.modules.add(module)
         before = module.__dict__.get(name)
         if _own_way(self) is None:
             weight = kept(places.original(module, name), places.mask_of(module, name))
         else:
             weight = self.apply_mask(module)
-        places.show(module, name, weight, record)
+        places.show(module, name, weight)
         orig = module._parameters.get(name + "_orig")
         if transforms_active() or not isinstance(orig, (nn.Parameter, NoneType)):
-            _put_back_after_forward(module, name, before, record)
+            _put_back_after_forward(module, name, before)
 
     def apply_mask(self, module: nn.Module) -> Tensor:
         """Return the original tensor under the mask, same shape and dtype as the original."""
@@ -141,7 +139,7 @@ class BasePruningMethod(ABC):
         """
         method = cls(*args, **kwargs)
         mask = mask_for(method, module, name, importance_scores)
-        return put_on(method, [(module, name)], mask)
+        return put_on((method, [(module, name)], mask))[0]
 
     def prune(
         self,
@@ -183,15 +181,14 @@ class BasePruningMethod(ABC):
         The Parameter object, its gradient and its place in an optimizer stay. Nothing is undone.
         """
         name = self._tensor_name
-        orig, mask = places.own_parameter(module, name), places.mask_of(module, name)
-        places.refuse_assigned(module, name, record_of(self))
+        orig = places.own_parameter(module, name)
+        places.refuse_assigned(module, self)
         weight = self.apply_mask(module).detach()
         if weight.is_inference():  # it could never train
             with torch.inference_mode(mode=False):
                 weight = weight.clone()
         orig.data = weight
         places.release(module, name)
-        holding.note_removed(orig, mask)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BasePruningMethod:
         """Copy the hook, and make its module's copy possible.
@@ -199,14 +196,11 @@ class BasePruningMethod(ABC):
         ``weight`` is a result of a computation, which torch refuses to copy. A module copies its
         hooks before its attributes, so the hook lays a copy ready for it.
         """
-        copied = type(self).__new__(type(self))
-        memo[id(self)] = copied
-        record = record_of(self)
-        for weight in record.weights(self._tensor_name):
-            memo[id(weight)] = weight.detach().clone()
+        for module in record_of(self).modules:
+            for weight in places.weights(module, self._tensor_name):
+                memo[id(weight)] = weight.detach().clone()
+        copied = memo[id(self)] = type(self).__new__(type(self))
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        if record.shown is not None:
-            record_of(copied).shown = Shown(memo[id(weight)] for weight in record.shown)
         return copied
 
 
@@ -331,25 +325,52 @@ def _own_way(hook: BasePruningMethod) -> BasePruningMethod | None:
     return None
 
 
+class Target(NamedTuple):
+    """A parameter that is to be pruned, as it is before."""
+
+    hook: Any  # None if it is not pruned yet
+    orig: Tensor
+    mask: Tensor | None  # so far
+    scores: Tensor  # importance scores: its values under the mask, or the caller's
+
+
+def target(module: nn.Module, name: str, scores: object = None) -> Target:
+    """Look at a parameter without touching it, and refuse what cannot be pruned.
+
+    Raises:
+        AttributeError, TypeError, ValueError, KeyError: ``places.to_prune``.
+        TypeError: ``scores`` is not a tensor.
+        AssertionError: its shape differs.
+    """
+    _, hook = places.find_hook(module, name)
+    orig = places.to_prune(module, name) if hook is None else places.original(module, name)
+    mask = None if hook is None else places.mask_of(module, name)
+    if scores is None:
+        # Not the attribute `weight`: it may be older than the last step.
+        return Target(hook, orig, mask, orig if mask is None else masked(orig, mask).detach())
+    if not isinstance(scores, Tensor):
+        raise TypeError(f"importance_scores should be a tensor, not {type(scores).__name__}")
+    if scores.shape != orig.shape:
+        raise AssertionError(
+            "importance_scores should have the same shape as parameter "
+            f"{name} of {module}, got {scores.shape} vs {orig.shape}"
+        )
+    return Target(hook, orig, mask, scores.to(orig.device))
+
+
 def mask_for(
     method: BasePruningMethod, module: nn.Module, name: str, scores: Tensor | None = None
 ) -> Tensor:
     """Compute, without touching ``module``, the mask that ``method`` leads to."""
     method._tensor_name = name
-    _, hook = places.find_hook(module, name)
-    orig = places.to_prune(module, name, pruned=hook is not None)
-    if scores is not None:
-        scores = checked(scores, orig, module, name)
-    contiguous = torch.contiguous_format
-    if hook is None:
-        so_far = torch.ones_like(orig, memory_format=contiguous)
-        mask = method.compute_mask(orig if scores is None else scores, default_mask=so_far)
-        if mask is not so_far and isinstance(mask, Tensor):
+    hook, orig, so_far, scores = target(module, name, scores)
+    if so_far is None:
+        ones = torch.ones_like(orig, memory_format=torch.contiguous_format)
+        mask = method.compute_mask(scores, default_mask=ones)
+        if mask is not ones and isinstance(mask, Tensor):
             mask = empty_like(mask).copy_(mask)  # a technique may keep the mask that it returns
     else:
-        so_far = places.mask_of(module, name).clone(memory_format=contiguous)
-        if scores is None:  # not the attribute `weight`: it may be older than the last step
-            scores = masked(orig, so_far).detach()
+        so_far = so_far.clone(memory_format=torch.contiguous_format)
         container = PruningContainer(*methods_of(hook), method)
         mask = container.compute_mask(scores, default_mask=so_far)
     who = f"compute_mask of {type(method).__name__}"
@@ -363,68 +384,62 @@ def mask_for(
     return mask
 
 
-def checked(scores: object, orig: Tensor, module: nn.Module, name: str) -> Tensor:
-    """Return importance scores that fit the parameter, on its device.
-
-    Raises:
-        TypeError: not a tensor.
-        AssertionError: of another shape.
-    """
-    if not isinstance(scores, Tensor):
-        raise TypeError(f"importance_scores should be a tensor, not {type(scores).__name__}")
-    if scores.shape != orig.shape:
-        raise AssertionError(
-            "importance_scores should have the same shape as parameter "
-            f"{name} of {module}, got {scores.shape} vs {orig.shape}"
-        )
-    return scores.to(orig.device)
-
-
-def put_on(method: BasePruningMethod, where: Sequence[Place], mask: Tensor) -> BasePruningMethod:
-    """Prune a parameter by a mask that ``method`` has computed: everywhere or, on error, nowhere.
+def put_on(*prunes: tuple[BasePruningMethod, Sequence[Place], Tensor]) -> list[BasePruningMethod]:
+    """Prune parameters by masks that have been computed: all of them or, on error, none.
 
     Args:
-        method: becomes the hook, or joins the container that is there.
-        where: the places of one Parameter; those that are tied to them follow.
-        mask: shape of the parameter, what earlier prunes took included.
+        prunes: for each parameter the method, which becomes the hook or joins the container that
+            is there; the places that hold it, whom those that are tied to them follow; and the
+            mask, of its shape, what earlier prunes took included.
 
     Returns:
-        the hook at the first place.
+        the hooks, place by place.
 
     Raises:
         Exception: whatever the technique's own ``apply_mask`` or the module raises.
     """
-    where = list(dict.fromkeys(tied for place in where for tied in tied_places(*place)))
+    everywhere = [
+        (method, dict.fromkeys(tied for place in where for tied in tied_places(*place)), mask)
+        for method, where, mask in prunes
+    ]
     hooks: list[BasePruningMethod] = []
-    with places.unchanged_on_error(module for module, _ in where):
-        for module, name in where:  # each has a hook and a mask of its own
-            hook, its_mask = (copy.copy(method), mask.clone()) if hooks else (method, mask)
-            hook._tensor_name = name
-            _, old = places.find_hook(module, name)
-            if old is None:
-                hook.record = Record(order=unpruned_order(module))
-            else:
-                hook = PruningContainer(*methods_of(old), hook)
-                before = EarlierMask(places.mask_of(module, name), after=its_mask)
-                hook.record = dataclasses.replace(record_of(old), before=before)
-            install(hook, module, name, its_mask.detach())
-            hooks.append(hook)
-    return hooks[0]
+    with places.unchanged_on_error(module for _, where, _ in everywhere for module, _ in where):
+        for method, where, mask in everywhere:
+            for i, (module, name) in enumerate(where):  # each has a hook and a mask of its own
+                hook, its_mask = (copy.copy(method), mask.clone()) if i else (method, mask)
+                hook._tensor_name = name
+                key, old = places.find_hook(module, name)
+                if old is None:
+                    hook.record = Record(unpruned_order(module))
+                else:
+                    hook = PruningContainer(*methods_of(old), hook)
+                    before = EarlierMask(places.mask_of(module, name), after=its_mask)
+                    hook.record = dataclasses.replace(record_of(old), before=before)
+                install(hook, module, name, its_mask.detach(), instead_of=key)
+                hooks.append(hook)
+    return hooks
 
 
-def install(hook: BasePruningMethod, module: nn.Module, name: str, mask: Tensor) -> None:
-    """Put hook, mask and masked weight into the module, in place of those that are there."""
-    key, old = places.find_hook(module, name)
-    if old is None:
+def install(
+    hook: BasePruningMethod, module: nn.Module, name: str, mask: Tensor, instead_of: int | None
+) -> None:
+    """Put hook, mask and masked weight into the module.
+
+    Args:
+        hook: ours, with its record, or torch's.
+        module, name: where.
+        mask: shape of the parameter.
+        instead_of: key of the hook whose place this one takes; None if ``name`` is not pruned.
+    """
+    if instead_of is None:
         places.put_mask(module, name, mask)
         module.register_forward_pre_hook(hook)
     else:
-        places.refuse_assigned(module, name, record_of(old))
+        places.refuse_assigned(module, module._forward_pre_hooks[instead_of])
         setattr(module, name + "_mask", mask)
-        module._forward_pre_hooks[key] = hook
-    record = record_of(hook)
-    record.begin(module)
-    places.show(module, name, hook.apply_mask(module), record)
+        module._forward_pre_hooks[instead_of] = hook
+    record_of(hook).modules.add(module)
+    places.show(module, name, hook.apply_mask(module))
 
 
 def record_of(hook: object) -> Record:
@@ -464,7 +479,7 @@ def tied_places(module: nn.Module, name: str) -> list[Place]:
     return list(dict.fromkeys([(module, name), *twins]))
 
 
-def _put_back_after_forward(module: nn.Module, name: str, weight: object, record: Record) -> None:
+def _put_back_after_forward(module: nn.Module, name: str, weight: object) -> None:
     """Show after this forward pass what was shown before it.
 
     Inside functional_call or a function transform (torch.func.grad, vmap) the pass shows a tensor
@@ -474,8 +489,8 @@ def _put_back_after_forward(module: nn.Module, name: str, weight: object, record
     def put_back(*_: object) -> None:
         handle.remove()
         if isinstance(weight, Tensor):
-            places.show(module, name, weight, record)
+            places.show(module, name, weight)
         else:
-            module.__dict__.pop(name, None)
+            places.hide(module, name)
 
     handle = module.register_forward_hook(put_back, always_call=True)

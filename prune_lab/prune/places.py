@@ -10,15 +10,18 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 from torch.nn.utils.prune import BasePruningMethod as PruningHook  # ours are registered with it
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from . import attention
-from .record import Record
 
 _MISSING: Any = object()
+WITHOUT_HOOKS = (nn.ParameterList, nn.ParameterDict, torch.jit.ScriptModule)
 
 
 def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
@@ -42,21 +45,18 @@ def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
     return found
 
 
+def hooks_of(module: nn.Module) -> list[Any]:
+    """Return the pruning hooks, ours and torch's, of the parameters that ``module`` itself holds."""
+    return [hook for hook in module._forward_pre_hooks.values() if isinstance(hook, PruningHook)]
+
+
 def pruned_names(module: nn.Module) -> list[str]:
     """Return the names of the pruned parameters that ``module`` itself holds."""
-    return [
-        hook._tensor_name
-        for hook in module._forward_pre_hooks.values()
-        if isinstance(hook, PruningHook)
-    ]
+    return [hook._tensor_name for hook in hooks_of(module)]
 
 
-def to_prune(module: nn.Module, name: str, pruned: bool) -> Tensor:
-    """Return the values that a mask would be put on.
-
-    Args:
-        module, name: where.
-        pruned: whether ``name`` is pruned already.
+def to_prune(module: nn.Module, name: str) -> nn.Parameter:
+    """Return the parameter ``name``, which is not pruned yet.
 
     Raises:
         AttributeError: the module has no such parameter.
@@ -64,14 +64,24 @@ def to_prune(module: nn.Module, name: str, pruned: bool) -> Tensor:
         ValueError: it is not initialised yet, parametrized, or not what can be meant.
         KeyError: the name of the mask is taken.
     """
-    if pruned:
-        return original(module, name)
+    if isinstance(module, WITHOUT_HOOKS):
+        raise TypeError(
+            f"a {type(module).__name__} has no forward pass in which a mask could be put on: prune "
+            "the parameter of a module that is called, and before it is compiled to TorchScript"
+        )
     parameter = module._parameters.get(name)
     if parameter is None or (
         name.endswith("_orig") and name.removesuffix("_orig") in pruned_names(module)
     ):
         raise _why_not(module, name)
     kind = type(module).__name__
+    for hook in module._forward_pre_hooks.values():
+        if isinstance(hook, (WeightNorm, SpectralNorm)) and name.startswith(hook.name + "_"):
+            raise ValueError(
+                f"'{hook.name}' of {kind} is computed from '{name}' before a mask would be put on: "
+                f"use the {type(hook).__name__} of torch.nn.utils.parametrizations instead, and "
+                f"prune the 'original' of its parametrizations.{hook.name}"
+            )
     if isinstance(parameter, UninitializedParameter):
         raise ValueError(
             f"parameter '{name}' of {kind} is not initialised yet: "
@@ -133,7 +143,7 @@ def release(module: nn.Module, name: str) -> None:
     orig = own_parameter(module, name)
     del module._parameters[name + "_orig"]
     delattr(module, name + "_mask")
-    module.__dict__.pop(name, None)
+    hide(module, name)
     attention.call_again(module)
     setattr(module, name, orig)
 
@@ -152,58 +162,93 @@ def back_in_order(module: nn.Module, name: str, order: tuple[str, ...]) -> None:
             module._parameters[other] = module._parameters.pop(other)
 
 
-def show(module: nn.Module, name: str, weight: Tensor, record: Record) -> None:
-    """Make ``weight``, a masked one, what ``module`` computes with under ``name``."""
+def show(module: nn.Module, name: str, weight: Tensor) -> None:
+    """Make ``weight``, a masked one, what ``module`` computes with under ``name``.
+
+    Beside it the module notes which one it was: whatever else is found under the name later,
+    somebody has set there (:func:`refuse_assigned`).
+    """
     if isinstance(module, attention.PrunedOutProjection):  # it computes its own at every read
         return
-    shown = record.shown
-    if shown is None:
-        setattr(module, name, weight)
-        return
-    # No lock: another thread may look, or Ctrl-C come, between any two of these.
-    shown.add(weight)
-    shown.expect(module, module.__dict__.get(name), weight)
+    shown = {_noted(name): (weight,), name: weight}
+    # Both at once, and without a lock: another thread may look, or Ctrl-C come, at any time.
+    module.__dict__.update(shown)
+    if type(module).__setattr__ is not nn.Module.__setattr__:  # an LSTM lists its weights besides
+        _being_set.add(id(weight))
+        try:
+            setattr(module, name, weight)
+            module.__dict__.update(shown)
+        finally:
+            _being_set.discard(id(weight))
+
+
+_being_set: set[int] = set()
+
+
+def show_compiled(module: nn.Module, name: str, weight: Tensor) -> None:
+    """Show it where a compiler watches, which follows no dictionaries and gives no identity."""
     setattr(module, name, weight)
-    shown.expect(module, weight)
+    setattr(module, _noted(name), None)
 
 
-def refuse_assigned(module: nn.Module, name: str, record: Record) -> None:
+def _noted(name: str) -> str:
+    return f"_{name}_shown"
+
+
+def refuse_assigned(module: nn.Module, hook: Any) -> None:
     """Refuse what somebody has set in the place of a masked weight: it would be overwritten.
+
+    Args:
+        module: is pruned.
+        hook: shows the masked weight; torch's own notes nothing that could be compared.
 
     Raises:
         ValueError: and says what to do instead.
     """
-    assigned, shown = module._parameters.get(name), record.shown
-    if assigned is None:
-        assigned = module.__dict__.get(name, _MISSING)
-        if assigned is _MISSING or shown is None or shown.is_in(module, assigned):
-            return
-        if module.__dict__.get(name, _MISSING) is not assigned:  # another thread has just shown its
-            refuse_assigned(module, name, record)
-            return
-    kind, what = type(module).__name__, type(assigned).__name__
-    raise ValueError(
-        f"'{name}' of {kind} is pruned, and a {what} has been set in its place, which the next "
-        f"forward pass would overwrite. Take it away (del module.{name}), then either change the "
-        f"values under the mask (module.{name}_orig) or call prune.remove(module, '{name}') "
-        "before you set it"
-    )
+    if getattr(hook, "record", None) is None:
+        return
+    name = hook._tensor_name
+    now = module.__dict__.copy()  # of one moment: other threads show theirs
+    shown, assigned = now.get(_noted(name)), now.get(name, _MISSING)
+    if assigned is _MISSING:
+        tables = (module._parameters, module._buffers, module._modules)
+        assigned = next((table[name] for table in tables if name in table), _MISSING)
+    elif shown is None or assigned is shown[0] or id(assigned) in _being_set:
+        return
+    if assigned is not _MISSING:
+        kind, what = type(module).__name__, type(assigned).__name__
+        raise ValueError(
+            f"'{name}' of {kind} is pruned, and a {what} has been set in its place, which the next "
+            f"forward pass would overwrite. Take it away (del module.{name}), then either change "
+            f"the values under the mask (module.{name}_orig) or call "
+            f"prune.remove(module, '{name}') before you set it"
+        )
+
+
+def weights(module: nn.Module, name: str) -> list[Tensor]:
+    """Return the masked weight that is shown, and what has been set in its place."""
+    now = module.__dict__
+    return [w for w in (*(now.get(_noted(name)) or ()), now.get(name)) if isinstance(w, Tensor)]
+
+
+def hide(module: nn.Module, name: str) -> None:
+    """Take the masked weight away."""
+    module.__dict__.pop(name, None)
+    module.__dict__.pop(_noted(name), None)
 
 
 class unchanged_on_error(contextlib.AbstractContextManager[None]):
     """Give modules their parameters, buffers, hooks and attributes back if the block raises.
 
-    The block may put other values in the place of a tensor's, but not write into them.
+    Args:
+        modules: those that the block may change.
+        tensors: those whose values the block may replace (``.data``), or their class. It may not
+            write into the values.
     """
 
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
-        self._before = [(m, type(m), [(t, dict(t)) for t in _tables(m)]) for m in modules]
-        self._tensors = [
-            (tensor, type(tensor), tensor.data)
-            for module, *_ in self._before
-            for tensor in (*module._parameters.values(), *module._buffers.values())
-            if tensor is not None
-        ]
+    def __init__(self, modules: Iterable[nn.Module], tensors: Iterable[Tensor] = ()) -> None:
+        self._before = [(m, type(m), [(t, t.copy()) for t in _tables(m)]) for m in modules]
+        self._tensors = [(tensor, type(tensor), tensor.data) for tensor in tensors]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
@@ -211,13 +256,16 @@ class unchanged_on_error(contextlib.AbstractContextManager[None]):
         for tensor, type_of_tensor, values in self._tensors:  # remove and lazy layers change both
             tensor.data, tensor.__class__ = values, type_of_tensor
         for module, type_of_module, tables in self._before:
-            module.__class__ = type_of_module
+            object.__setattr__(module, "__class__", type_of_module)  # past a __setattr__ of its own
             for table, content in tables:
                 table.clear()
                 table.update(content)
-            for name, value in [*module._parameters.items(), *module.__dict__.items()]:
-                if isinstance(value, Tensor):
-                    setattr(module, name, value)  # an LSTM keeps a list of its weights besides
+        for module, type_of_module, _ in self._before:
+            if type_of_module.__setattr__ is not nn.Module.__setattr__:
+                for name, value in [*module._parameters.items(), *module.__dict__.items()]:
+                    if isinstance(value, Tensor):
+                        with contextlib.suppress(Exception):
+                            setattr(module, name, value)  # an LSTM lists its weights besides
 
 
 def _tables(module: nn.Module) -> tuple[dict[Any, Any], ...]:

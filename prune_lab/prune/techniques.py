@@ -83,11 +83,6 @@ class RandomUnstructured(_Unstructured):
         draws = empty_like(t).uniform_()
         return torch.sub(draws.new_ones(()), draws, out=draws)
 
-    @classmethod
-    def apply(cls, module: nn.Module, name: str, amount: Amount) -> BasePruningMethod:  # type: ignore[override]
-        """Prune ``amount`` of ``module``'s parameter ``name``."""
-        return super().apply(module, name, amount=amount)
-
 
 class L1Unstructured(_Unstructured):
     """Prune the entries of the smallest absolute value (torch's ``L1Unstructured``).
@@ -169,14 +164,7 @@ class RandomStructured(_Structured):
 
     def importance(self, t: Tensor) -> Tensor:
         """Draw one number per channel, on the CPU as torch does."""
-        return torch.rand(t.shape[self.dim])
-
-    @classmethod
-    def apply(  # type: ignore[override]
-        cls, module: nn.Module, name: str, amount: Amount, dim: int = -1
-    ) -> BasePruningMethod:
-        """Prune ``amount`` channels of ``module``'s parameter ``name``."""
-        return super().apply(module, name, amount=amount, dim=dim)
+        return torch.rand(t.shape[self.dim], device="cpu")
 
 
 class LnStructured(_Structured):
@@ -309,7 +297,7 @@ class CustomFromMask(BasePruningMethod):
         method = cls(mask)
         together = mask_for(method, module, name)
         method.mask = None
-        return put_on(method, [(module, name)], together)
+        return put_on((method, [(module, name)], together))[0]
 
 
 def pruning_order(

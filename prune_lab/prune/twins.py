@@ -34,6 +34,7 @@ class _Twin(NamedTuple):
     path: str  # such as "out.weight"
     module: nn.Module
     name: str
+    key: int | None  # of its hook
     hook: BasePruningMethod | None
 
 
@@ -75,7 +76,7 @@ def prune_twins(model: nn.Module) -> list[str]:
     groups = list(_tied_and_pruned(model))
     clean = [twin for group in groups for twin in group if twin.hook is None]
     for twin in clean:
-        places.to_prune(twin.module, twin.name, pruned=False)
+        places.to_prune(twin.module, twin.name)
     with places.unchanged_on_error(twin.module for group in groups for twin in group):
         for group in groups:
             _tie(group)
@@ -90,8 +91,8 @@ def _tied_and_pruned(model: nn.Module) -> Iterator[list[_Twin]]:
             if parameter is not None:
                 name = key.removesuffix("_orig")
                 name = name if name in places.pruned_names(module) else key
-                _, hook = places.find_hook(module, name)
-                twin = _Twin(f"{path}.{name}" if path else name, module, name, hook)
+                path_of_it = f"{path}.{name}" if path else name
+                twin = _Twin(path_of_it, module, name, *places.find_hook(module, name))
                 found.setdefault(parameter, []).append(twin)
     for group in found.values():
         masks = [places.mask_of(t.module, t.name) for t in group if t.hook is not None]
@@ -109,7 +110,7 @@ def _tied_and_pruned(model: nn.Module) -> Iterator[list[_Twin]]:
 
 def _runs_hooks(twin: _Twin) -> bool:
     """Tell whether a hook in a place would ever run, and warn if not."""
-    if not isinstance(twin.module, (nn.ParameterList, nn.ParameterDict, torch.jit.ScriptModule)):
+    if not isinstance(twin.module, places.WITHOUT_HOOKS):
         return True
     warnings.warn(
         f"'{twin.path}' shares a pruned Parameter, but a {type(twin.module).__name__} has no "
@@ -134,7 +135,7 @@ def _tie(group: list[_Twin]) -> None:
             record = record_of(hook)
         copied = _copied(hook, twin.name)
         copied.record = dataclasses.replace(record, tie=tie)
-        install(copied, twin.module, twin.name, mask)
+        install(copied, twin.module, twin.name, mask, instead_of=twin.key)
 
 
 def _copied(hook: BasePruningMethod, name: str) -> BasePruningMethod:
