@@ -26,8 +26,14 @@ LIMITS = """
 What neither engine can do, and what to do instead:
 
 * `quantize_dynamic` reads weights without a forward pass: call `remove` first.
-* Averages of the weights (EMA, SWA) made before pruning: pruning changes the order of the
-  parameters, so make them anew afterwards.
+* Averages of the weights (EMA, SWA) and states of an optimizer made before pruning: pruning
+  changes the order of the parameters, so make them anew afterwards.
+* The mask is put on when the pruned module is called. Where its weight is read without that, it is
+  the one of the last call: in `module.forward(x)`, in a parent that computes with `child.weight`
+  itself (torchvision's Swin, an `out_proj` of one's own in an attention), in a trace by
+  `torch.fx.symbolic_trace` of the pruned module itself, in a hook that was registered before
+  pruning. Call the module, prune the whole that is called, or call `remove` first.
+* A copy of an optimizer has none of its hooks: call `hold_pruned` for it anew.
 * Ranks of a distributed job that prune after wrapping, each with its own seed, get different
   masks: prune before wrapping, or set one seed.
 * `reset_parameters()`, an adapter (LoRA) merged through `weight.data`, and other writes into a

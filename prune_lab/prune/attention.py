@@ -55,12 +55,13 @@ def mask_when_read(module: nn.Module) -> None:
     """
     if type(module) is NonDynamicallyQuantizableLinear:
         module.__class__ = PrunedOutProjection
-    elif isinstance(module, NonDynamicallyQuantizableLinear):
-        if not isinstance(module, PrunedOutProjection):
-            raise ValueError(
-                "an attention reads its out_proj without calling it, and this one is parametrized: "
-                "prune it before you parametrize it"
-            )
+    elif isinstance(module, NonDynamicallyQuantizableLinear) and not isinstance(
+        module, PrunedOutProjection
+    ):
+        raise ValueError(
+            "an attention reads its out_proj without calling it, and this one is parametrized: "
+            "prune it before you parametrize it"
+        )
 
 
 def call_again(module: nn.Module) -> None:

@@ -114,7 +114,9 @@ def _load(model: nn.Module, state_dict: Mapping[str, Any], with_masks: bool) -> 
 def _refuse_own_memory(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
     """Refuse to rewind to what has changed with the model: torch's state dict is no copy."""
     own = {p.data_ptr() for p in model.parameters() if not is_lazy(p) and p.numel()}
-    if any(isinstance(t, Tensor) and t.numel() and t.data_ptr() in own for t in state_dict.values()):
+    if any(
+        isinstance(t, Tensor) and t.numel() and t.data_ptr() in own for t in state_dict.values()
+    ):
         raise ValueError(
             "this state_dict shares the model's memory and has changed with it: there is nothing "
             "to go back to. Keep copy.deepcopy(model.state_dict()) where you want to return to"

@@ -7,7 +7,7 @@ raised, and that a failed call changes nothing, stands at :meth:`BasePruningMeth
 from __future__ import annotations
 
 import dataclasses
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -21,7 +21,6 @@ from .methods import (
     record_of,
     tied_places,
 )
-from .record import Place
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -164,12 +163,11 @@ def remove(module: M, name: str) -> M:
     (3, ['bias', 'weight'])
     """
     where = _pruned_places(module, name, "removed")
-    orig, mask = places.original(module, name), places.mask_of(module, name)
-    with places.unchanged_on_error([place for place, _ in where], [orig]):
-        for place, there in where:
-            key, hook = places.find_hook(place, there)
+    orig, mask = places.own_parameter(module, name), places.mask_of(module, name)
+    with places.unchanged_on_error([place for place, *_ in where], [orig]):
+        for place, _, key, hook in where:
             hook.remove(place)
-            place._forward_pre_hooks.pop(key)
+            del place._forward_pre_hooks[key]
     holding.note_removed(orig, mask)
     return module
 
@@ -191,30 +189,33 @@ def undo(module: M, name: str) -> M:
     True
     """
     where = _pruned_places(module, name, "undone")
-    with places.unchanged_on_error(place for place, _ in where):
+    with places.unchanged_on_error(place for place, *_ in where):
         for place in where:
             _undo_at(*place)
-    if not places.find_hook(module, name)[1]:
-        holding.note_undone(module._parameters[name])
+    parameter = module._parameters.get(name)
+    if parameter is not None:  # it was the only prune
+        holding.note_undone(parameter)
     return module
 
 
-def _pruned_places(module: nn.Module, name: str, ended: str) -> list[Place]:
+def _pruned_places(
+    module: nn.Module, name: str, ended: str
+) -> list[tuple[nn.Module, str, Any, Any]]:
     """Return the places that are pruned together with this one, which must be pruned."""
-    if places.find_hook(module, name)[1] is None:
+    where = tied_places(module, name)
+    if where[0][3] is None:
         raise ValueError(
             f"Parameter '{name}' of module {module} has to be pruned before pruning can be {ended}"
         )
-    return tied_places(module, name)
+    return where
 
 
-def _undo_at(module: nn.Module, name: str) -> None:
-    key, hook = places.find_hook(module, name)
+def _undo_at(module: nn.Module, name: str, key: Any, hook: Any) -> None:
     places.refuse_assigned(module, hook)
     record, earlier = record_of(hook), methods_of(hook)[:-1]
     if not earlier:
         places.release(module, name)
-        module._forward_pre_hooks.pop(key)
+        del module._forward_pre_hooks[key]
         places.back_in_order(module, name, record.order)
         return
     if record.before is None:

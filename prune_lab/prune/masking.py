@@ -47,7 +47,7 @@ def masked(orig: Tensor, mask: Tensor) -> Tensor:
 
 
 def is_watched() -> bool:
-    """Tell whether a compiler, a tracer or a function transform looks on: no values to depend on."""
+    """Tell whether a compiler, a tracer or a transform looks on: then values do not count."""
     return (
         torch.compiler.is_compiling()
         or transforms_active()

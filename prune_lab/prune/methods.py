@@ -403,12 +403,12 @@ def put_on(*prunes: tuple[BasePruningMethod, Sequence[Place], Tensor]) -> list[B
         for method, where, mask in prunes
     ]
     hooks: list[BasePruningMethod] = []
-    with places.unchanged_on_error(module for _, where, _ in everywhere for module, _ in where):
+    with places.unchanged_on_error(module for _, where, _ in everywhere for module, *_ in where):
         for method, where, mask in everywhere:
-            for i, (module, name) in enumerate(where):  # each has a hook and a mask of its own
+            for i, (module, name, key, old) in enumerate(where):
+                # Each has a hook and a mask of its own.
                 hook, its_mask = (copy.copy(method), mask.clone()) if i else (method, mask)
                 hook._tensor_name = name
-                key, old = places.find_hook(module, name)
                 if old is None:
                     hook.record = Record(unpruned_order(module))
                 else:
@@ -453,30 +453,31 @@ def unpruned_order(module: nn.Module) -> tuple[str, ...]:
     return next(filter(None, orders), tuple(module._parameters))
 
 
-def tied_places(module: nn.Module, name: str) -> list[Place]:
+def tied_places(module: nn.Module, name: str) -> list[tuple[nn.Module, str, Any, Any]]:
     """Return the places that a change here changes: this one, first, and those tied to it.
 
     A tie holds as long as both still have the same Parameter.
 
+    Returns:
+        of each place its module, its name there, and its hook with its key, or two Nones.
+
     Raises:
         ValueError: it was tied before it went through a file, which keeps no tie.
     """
-    tie = record_of(places.find_hook(module, name)[1]).tie
-    if tie is None:
-        return [(module, name)]
-    living = [(place, there) for ref, there in tie if (place := ref()) is not None]
+    key, hook = places.find_hook(module, name)
+    record = getattr(hook, "record", None)
+    if record is None or record.tie is None:
+        return [(module, name, key, hook)]
+    living = [(place, there) for ref, there in record.tie if (place := ref()) is not None]
     if (module, name) not in living:
         raise ValueError(
             f"'{name}' of {type(module).__name__} was pruned together with other places of the "
             "same parameter, which a file does not keep: call prune.prune_twins(model) first"
         )
+    living.sort(key=lambda place: place != (module, name))
+    tied = [(place, there, *places.find_hook(place, there)) for place, there in living]
     orig = module._parameters.get(name + "_orig")
-    twins = [
-        (place, there)
-        for place, there in living
-        if there in places.pruned_names(place) and place._parameters.get(there + "_orig") is orig
-    ]
-    return list(dict.fromkeys([(module, name), *twins]))
+    return [t for t in tied if t[3] is not None and t[0]._parameters.get(t[1] + "_orig") is orig]
 
 
 def _put_back_after_forward(module: nn.Module, name: str, weight: object) -> None:

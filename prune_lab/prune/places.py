@@ -46,7 +46,7 @@ def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
 
 
 def hooks_of(module: nn.Module) -> list[Any]:
-    """Return the pruning hooks, ours and torch's, of the parameters that ``module`` itself holds."""
+    """Return the pruning hooks, ours and torch's, of what ``module`` itself holds."""
     return [hook for hook in module._forward_pre_hooks.values() if isinstance(hook, PruningHook)]
 
 
@@ -250,17 +250,17 @@ class unchanged_on_error(contextlib.AbstractContextManager[None]):
         self._before = [(m, type(m), [(t, t.copy()) for t in _tables(m)]) for m in modules]
         self._tensors = [(tensor, type(tensor), tensor.data) for tensor in tensors]
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         if kind is None:
             return
         for tensor, type_of_tensor, values in self._tensors:  # remove and lazy layers change both
             tensor.data, tensor.__class__ = values, type_of_tensor
-        for module, type_of_module, tables in self._before:
+        for module, type_of_module, kept in self._before:
             object.__setattr__(module, "__class__", type_of_module)  # past a __setattr__ of its own
-            for table, content in tables:
+            for table, content in kept:
                 table.clear()
                 table.update(content)
-        for module, type_of_module, _ in self._before:
+        for module, type_of_module, *_ in self._before:
             if type_of_module.__setattr__ is not nn.Module.__setattr__:
                 for name, value in [*module._parameters.items(), *module.__dict__.items()]:
                     if isinstance(value, Tensor):

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.utils.checkpoint import checkpoint
 
 from prune_lab import prune
 from prune_lab.prune import large
@@ -255,3 +258,265 @@ def test_fake_tensors_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
         for call in (prune.random_unstructured, prune.l1_unstructured):
             layer: Any = call(nn.Linear(4, 2), "weight", 0.5)
             assert layer(torch.ones(1, 4)).shape == (1, 2)
+
+
+# What can be right is right.
+
+
+def _shared_submodule() -> None:
+    def model() -> Any:
+        made: Any = nn.Module()
+        made.a = made.b = linear(1, 2, 3, 4)  # two paths to one layer
+        return made
+
+    source, target, clean = model(), model(), model().state_dict()
+    prune.l1_unstructured(source.a, "weight", 2)
+    prune.load_checkpoint(target, source.state_dict())
+    assert target.b(X).item() == 7
+    with torch.no_grad():
+        target.a.weight_orig.add_(1)
+    prune.rewind(target, clean)
+    assert target.a(X).item() == 7
+
+
+def _equal_modules() -> None:
+    class Equal(nn.Linear):
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Equal)
+
+        def __hash__(self) -> int:
+            return 1
+
+    layer: Any = Equal(4, 1, bias=False)
+    layer.weight.data = torch.tensor([[1.0, 2, 3, 4]])
+    prune.l1_unstructured(layer, "weight", 2)
+    copied = copy.copy(layer)
+    assert [each(X).item() for each in (copied, layer, copied)] == [7, 7, 7]
+
+
+def _checkpointing_inside_cached() -> None:
+    for reentrant in (False, True):
+        layer, x = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2), X.clone()
+        with prune.cached():
+            passes = [
+                checkpoint(layer, x.requires_grad_(), use_reentrant=reentrant) for _ in range(2)
+            ]
+        sum(passes).sum().backward()  # type: ignore[union-attr]
+        assert layer.weight_orig.grad.tolist() == [[0, 0, 2, 2]]
+
+
+def _a_default_device() -> None:
+    layer: Any = nn.Linear(4, 3)
+    with torch.device("meta"):
+        prune.random_structured(layer, "weight", 1, dim=0)
+        prune.l1_unstructured(layer, "weight", 2)
+    assert (layer.weight_mask == 0).sum() == 6 and layer(X).shape == (1, 3)
+
+
+def _a_mask_of_channels_can_be_written() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    prune.global_structured([(layer, "weight") for layer in model], 2)
+    model.load_state_dict(copy.deepcopy(model.state_dict()))
+
+
+def _a_setattr_that_notes_changes() -> None:
+    class Transposed(nn.Linear):
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "weight":
+                self.__dict__["transposed"] = None
+            super().__setattr__(name, value)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.__dict__["transposed"] is None:
+                self.__dict__["transposed"] = self.weight.detach().t()
+            return x @ self.transposed
+
+    layer: Any = Transposed(4, 1, bias=False)
+    layer.weight.data = torch.tensor([[1.0, 2, 3, 4]])
+    assert layer(X).item() == 10
+    assert prune.l1_unstructured(layer, "weight", 2)(X).item() == 7
+    layer.weight_orig.data.add_(1)
+    assert layer(X).item() == 9
+
+
+def _an_lstm_of_two_threads() -> None:
+    lstm = prune.l1_unstructured(nn.LSTM(3, 4), "weight_ih_l0", 0.5)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with torch.no_grad(), ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(lambda x: lstm(x), [torch.ones(2, 3)] * 500):
+                pass
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _vmap_over_masks() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    masks = torch.tensor([[[1.0, 0, 0, 0]], [[0, 1, 1, 0]]])
+
+    def run(mask: Tensor) -> Any:
+        return torch.func.functional_call(layer, {"weight_mask": mask}, X)
+
+    assert torch.func.vmap(run)(masks).view(-1).tolist() == [1, 5]
+    assert layer(X).item() == 7
+
+
+def _a_copy_with_a_graph_of_a_parametrized_layer() -> None:
+    class Doubled(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * x
+
+    layer: Any = prune.l1_unstructured(nn.Linear(4, 1), "weight", 2)
+    parametrize.register_parametrization(layer, "bias", Doubled())
+    layer(X)
+    assert torch.equal(copy.deepcopy(layer)(X), layer(X))
+
+
+RIGHT = [
+    _shared_submodule,
+    _equal_modules,
+    _checkpointing_inside_cached,
+    _a_default_device,
+    _a_mask_of_channels_can_be_written,
+    _a_setattr_that_notes_changes,
+    _an_lstm_of_two_threads,
+    _vmap_over_masks,
+    _a_copy_with_a_graph_of_a_parametrized_layer,
+]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("program", RIGHT, ids=lambda program: program.__name__[1:])
+def test_right(program: Callable[[], None]) -> None:
+    program()
+
+
+# What cannot be right is refused, and nothing has changed.
+
+
+def _pruned() -> Any:
+    return prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+
+
+def _with_a_buffer_in_its_place() -> Any:
+    layer = _pruned()
+    del layer.weight
+    layer.register_buffer("weight", torch.ones(1, 4))
+    return layer
+
+
+def _with_a_parametrized_bias() -> Any:
+    attention = nn.MultiheadAttention(4, 2)
+    parametrize.register_parametrization(attention.out_proj, "bias", nn.Identity())
+    return attention
+
+
+class _Frozen(nn.Linear):
+    def __setattr__(self, name: str, value: object) -> None:
+        if "is_frozen" in self.__dict__:
+            raise PermissionError("this layer is frozen")
+        super().__setattr__(name, value)
+
+
+def _with_a_frozen_layer() -> Any:
+    model = nn.Sequential(linear(1, 2, 3, 4), _Frozen(4, 1, bias=False), linear(5, 6, 7, 8))
+    model[1].__dict__["is_frozen"] = True
+    return model
+
+
+def _with_an_expanded_parameter() -> Any:
+    model = nn.Sequential(linear(1, 2), nn.Module(), linear(3, 4))
+    model[1].one = nn.Parameter(torch.ones(1).expand(3))  # cannot be written
+    return model
+
+
+def _prune(name: str) -> Callable[[Any], object]:
+    return lambda module: prune.l1_unstructured(module, name, 1)
+
+
+_clean_state = {"weight": torch.ones(1, 4)}
+REFUSED: dict[str, tuple[Callable[[], Any], Callable[[Any], object], type[Exception], str]] = {
+    "what the old weight_norm reads": (
+        lambda: nn.utils.weight_norm(linear(1, 2, 3, 4)),
+        _prune("weight_v"),
+        ValueError,
+        "parametrizations",
+    ),
+    "what the old spectral_norm reads": (
+        lambda: nn.utils.spectral_norm(nn.Linear(4, 2)),
+        _prune("weight_orig"),
+        ValueError,
+        "parametrizations",
+    ),
+    "a list": (lambda: nn.ParameterList([X]), _prune("0"), TypeError, "no forward pass"),
+    "a dictionary": (
+        lambda: nn.ParameterDict({"a": X}),
+        _prune("a"),
+        TypeError,
+        "no forward pass",
+    ),
+    "a compiled module": (
+        lambda: torch.jit.script(linear(1, 2, 3, 4)),
+        _prune("weight"),
+        TypeError,
+        "before it is compiled",
+    ),
+    "a parametrized out_proj": (
+        _with_a_parametrized_bias,
+        lambda attention: prune.l1_unstructured(attention.out_proj, "weight", 1),
+        ValueError,
+        "before you parametrize",
+    ),
+    "a buffer in its place": (
+        _with_a_buffer_in_its_place,
+        lambda layer: layer(X),
+        ValueError,
+        "a Tensor has been set in its place",
+    ),
+    "parameters of a clean layer": (
+        _pruned,
+        lambda layer: torch.func.functional_call(layer, _clean_state, X),
+        ValueError,
+        "weight_orig",
+    ),
+    "a layer that refuses": (
+        _with_a_frozen_layer,
+        lambda model: prune.global_unstructured(
+            [(layer, "weight") for layer in model], prune.L1Unstructured, amount=3
+        ),
+        PermissionError,
+        "frozen",
+    ),
+    "a parameter that cannot be written": (
+        _with_an_expanded_parameter,
+        lambda model: prune.load_checkpoint(
+            model, {k: v * 0 for k, v in _with_an_expanded_parameter().state_dict().items()}
+        ),
+        RuntimeError,
+        "loading",
+    ),
+    "to rewind to the model's own memory": (
+        _pruned,
+        lambda layer: prune.rewind(layer, layer.state_dict()),
+        ValueError,
+        "deepcopy",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("build, call, error, words", REFUSED.values(), ids=REFUSED)
+def test_refused(
+    build: Callable[[], Any],
+    call: Callable[[Any], object],
+    error: type[Exception],
+    words: str,
+) -> None:
+    module = build()
+    is_script = isinstance(module, torch.jit.ScriptModule)  # whose tables torch makes anew
+    before = None if is_script else Snapshot(module)
+    with pytest.raises(error, match=words):
+        call(module)
+    if before is not None:
+        before.assert_unchanged()
