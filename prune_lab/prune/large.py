@@ -15,11 +15,13 @@ import math
 import mmap
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 FROM = 1 << 13  # entries: from here on, moving the data costs more than Python does
+GRAPH_FROM = 1 << 20  # with a graph, which calls Python once more on the way back
 _PIECE = 1 << 19  # entries
 _HUGE = 1 << 22  # bytes; from here on, it matters how the system hands out memory
 _C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -27,9 +29,9 @@ _ZERO = torch.zeros((), device="cpu")
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-def is_large(entries: int) -> bool:
+def is_large(entries: int, has_graph: bool = False) -> bool:
     """Tell whether a tensor of so many entries is worth a fast path."""
-    return entries >= FROM
+    return entries >= (GRAPH_FROM if has_graph else FROM)
 
 
 def empty_like(t: Tensor) -> Tensor:
@@ -65,6 +67,22 @@ def masked(orig: Tensor, mask: Tensor) -> Tensor:
         if not math.isfinite(out_part.sum()):  # an inf or NaN somewhere; rarely true
             out_part.masked_fill_(mask_part == 0, 0)
     return out
+
+
+class Masked(torch.autograd.Function):
+    """:func:`masked` as a step in a graph, which behaves as a product's does."""
+
+    @staticmethod
+    def forward(ctx: Any, orig: Tensor, mask: Tensor) -> Tensor:
+        """Mask, and save what backward needs."""
+        ctx.save_for_backward(mask)
+        return masked(orig, mask)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """Let the gradient through where the mask does."""
+        (mask,) = ctx.saved_tensors
+        return grad * mask.to(grad.dtype), None
 
 
 def keep_largest(scores: Sequence[Tensor], k: int) -> list[Tensor] | None:
@@ -106,7 +124,7 @@ def _keep_outside_a_bracket(parts: Sequence[Tensor], masks: Sequence[Tensor], k:
         kept += int(mask.float().sum())  # exact: a float counts further than to _PIECE
         # Ones and zeros, but not as bools, to which torch is slow to compare.
         torch.lt(magnitudes, high, out=between).mul_(mask)
-        places.append(between.nonzero().view(-1))
+        places.append(between.bool().nonzero().view(-1))
         inside.append(magnitudes[places[-1]])
 
     to_go = k - (_size(parts) - kept)  # of those inside; all up to `low` go

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch._C import _are_functorch_transforms_active as transforms_active
@@ -35,12 +37,15 @@ def masked(orig: Tensor, mask: Tensor) -> Tensor:
     """
     if not _values_can_be_read(orig, mask):
         return torch.where(mask == 0, 0, mask.to(orig.dtype) * orig)
-    if large.is_large(orig.numel()) and _is_plain(orig, mask):
-        return large.masked(orig, mask)
+    has_graph = torch.is_grad_enabled() and (orig.requires_grad or mask.requires_grad)
+    if large.is_large(orig.numel(), has_graph) and _is_plain(orig, mask):
+        return large.Masked.apply(orig, mask) if has_graph else large.masked(orig, mask)
     product = torch.addcmul(_ZERO, mask, orig)  # 0.0 + -0.0 is 0.0
     if product.shape != orig.shape:
         raise RuntimeError(f"a mask of shape {mask.shape} does not fit {orig.shape}")
-    if not torch.equal(product, product):  # NaN, such as 0 * inf, is not equal to itself
+    # NaN, such as 0 * inf, is not equal to itself. Of many entries the sum tells it sooner.
+    known = large.is_large(product.numel()) and math.isfinite(product.detach().sum())
+    if not known and not torch.equal(product, product):
         with torch.no_grad():  # the gradient stays the product's
             product.masked_fill_(mask == 0, 0)
     return product
@@ -76,11 +81,11 @@ _ORDINARY = (nn.Parameter, nn.Buffer, Tensor)
 
 
 def _is_plain(orig: Tensor, mask: Tensor) -> bool:
-    """Tell whether the product is numbers alone: no graph, no tangent, no shape to fit."""
+    """Tell whether numbers alone make the product: no tangent, no learned mask, no shape to fit."""
     return (
         orig.shape == mask.shape
         and orig.is_contiguous()
         and mask.is_contiguous()
-        and not (torch.is_grad_enabled() and (orig.requires_grad or mask.requires_grad))
+        and not mask.requires_grad
         and forward_ad.unpack_dual(orig).tangent is None
     )

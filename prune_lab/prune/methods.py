@@ -183,7 +183,8 @@ class BasePruningMethod(ABC):
         name = self._tensor_name
         orig = places.own_parameter(module, name)
         places.refuse_assigned(module, self)
-        weight = self.apply_mask(module).detach()
+        with torch.no_grad():
+            weight = self.apply_mask(module).detach()
         if weight.is_inference():  # it could never train
             with torch.inference_mode(mode=False):
                 weight = weight.clone()
@@ -365,10 +366,9 @@ def mask_for(
     method._tensor_name = name
     hook, orig, so_far, scores = target(module, name, scores)
     if so_far is None:
-        ones = torch.ones_like(orig, memory_format=torch.contiguous_format)
-        mask = method.compute_mask(scores, default_mask=ones)
-        if mask is not ones and isinstance(mask, Tensor):
-            mask = empty_like(mask).copy_(mask)  # a technique may keep the mask that it returns
+        mask = method.compute_mask(scores, default_mask=empty_like(orig).fill_(1))
+        if isinstance(mask, Tensor):  # of which the technique may keep the one that it returns
+            mask = empty_like(mask).copy_(mask)
     else:
         so_far = so_far.clone(memory_format=torch.contiguous_format)
         container = PruningContainer(*methods_of(hook), method)

@@ -19,5 +19,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the threshold at infinity or at 0, and the pieces at a few entries."""
     is_large = getattr(request, "param", "small") == "large"
-    monkeypatch.setattr(large, "FROM", 0 if is_large else math.inf)
+    for threshold in ("FROM", "GRAPH_FROM"):
+        monkeypatch.setattr(large, threshold, 0 if is_large else math.inf)
     monkeypatch.setattr(large, "_PIECE", 7)

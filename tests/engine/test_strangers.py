@@ -260,6 +260,19 @@ def test_fake_tensors_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
             assert layer(torch.ones(1, 4)).shape == (1, 2)
 
 
+def test_what_backward_refuses_does_not_depend_on_the_size() -> None:
+    """A second pass through one graph, and a mask that has been written in between."""
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    once = layer(X).sum()
+    once.backward()
+    with pytest.raises(RuntimeError, match="a second time"):
+        once.backward()
+    late = layer(X).sum()
+    layer.weight_mask.fill_(1)
+    with pytest.raises(RuntimeError, match="modified"):
+        late.backward()
+
+
 # What can be right is right.
 
 
