@@ -260,8 +260,8 @@ class unchanged_on_error(contextlib.AbstractContextManager[None]):
             for table, content in kept:
                 table.clear()
                 table.update(content)
-        for module, type_of_module, *_ in self._before:
-            if type_of_module.__setattr__ is not nn.Module.__setattr__:
+        for module, _, _ in self._before:
+            if type(module).__setattr__ is not nn.Module.__setattr__:
                 for name, value in [*module._parameters.items(), *module.__dict__.items()]:
                     if isinstance(value, Tensor):
                         with contextlib.suppress(Exception):
