@@ -40,7 +40,7 @@ def masked(orig: Tensor, mask: Tensor) -> Tensor:
     has_graph = torch.is_grad_enabled() and (orig.requires_grad or mask.requires_grad)
     if large.is_large(orig.numel(), has_graph) and _is_plain(orig, mask):
         masked_by = large.Masked.apply if has_graph else large.masked
-        return masked_by(orig, mask)  # type: ignore[no-any-return,no-untyped-call]
+        return masked_by(orig, mask)
     product = torch.addcmul(_ZERO, mask, orig)  # 0.0 + -0.0 is 0.0
     if product.shape != orig.shape:
         raise RuntimeError(f"a mask of shape {mask.shape} does not fit {orig.shape}")

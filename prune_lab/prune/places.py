@@ -1,7 +1,8 @@
 """Where a module keeps a pruned parameter, and how it gets there and back.
 
 Unpruned, the module has the Parameter ``weight``. Pruned, it has the same Parameter under the
-name ``weight_orig``, the buffer ``weight_mask``, the plain attribute ``weight`` and the hook.
+name ``weight_orig``, the buffer ``weight_mask``, the plain attribute ``weight`` and the hook; and
+in ``_weight_shown`` a note of what the hook has last put there, to tell it from what others put.
 """
 
 from __future__ import annotations
@@ -250,7 +251,7 @@ class unchanged_on_error(contextlib.AbstractContextManager[None]):
         self._before = [(m, type(m), [(t, t.copy()) for t in _tables(m)]) for m in modules]
         self._tensors = [(tensor, type(tensor), tensor.data) for tensor in tensors]
 
-    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if kind is None:
             return
         for tensor, type_of_tensor, values in self._tensors:  # remove and lazy layers change both
@@ -260,7 +261,7 @@ class unchanged_on_error(contextlib.AbstractContextManager[None]):
             for table, content in kept:
                 table.clear()
                 table.update(content)
-        for module, _, _ in self._before:
+        for module, *_ in self._before:
             if type(module).__setattr__ is not nn.Module.__setattr__:
                 for name, value in [*module._parameters.items(), *module.__dict__.items()]:
                     if isinstance(value, Tensor):

@@ -273,6 +273,16 @@ def test_what_backward_refuses_does_not_depend_on_the_size() -> None:
         late.backward()
 
 
+def test_an_inf_under_the_mask_of_a_middle_sized_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large, but not so large that its graph is made by hand: the sum tells that there is a NaN."""
+    monkeypatch.setattr(large, "FROM", 0)
+    monkeypatch.setattr(large, "GRAPH_FROM", torch.inf)
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    layer.weight_orig.data[0, 0] = torch.inf
+    layer(X).sum().backward()
+    assert layer(X).item() == 7 and layer.weight_orig.grad.tolist() == [[0, 0, 1, 1]]
+
+
 # What can be right is right.
 
 
@@ -364,6 +374,16 @@ def _an_lstm_of_two_threads() -> None:
         sys.setswitchinterval(before)
 
 
+def _an_original_that_is_copied() -> None:
+    model: Any = nn.ModuleDict({"a": linear(1, 2, 3, 4), "b": linear(0, 0, 0, 0)})
+    model["b"].weight = model["a"].weight
+    prune.l1_unstructured(model["a"], "weight", 1)
+    prune.prune_twins(model)
+    before = Snapshot(model)
+    copy.deepcopy(model)
+    before.assert_unchanged()
+
+
 def _vmap_over_masks() -> None:
     layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
     masks = torch.tensor([[[1.0, 0, 0, 0]], [[0, 1, 1, 0]]])
@@ -394,6 +414,7 @@ RIGHT = [
     _a_mask_of_channels_can_be_written,
     _a_setattr_that_notes_changes,
     _an_lstm_of_two_threads,
+    _an_original_that_is_copied,
     _vmap_over_masks,
     _a_copy_with_a_graph_of_a_parametrized_layer,
 ]
