@@ -11,16 +11,8 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from . import holding, places, techniques
+from . import holding, methods, places, techniques
 from .amounts import Amount
-from .methods import (
-    BasePruningMethod,
-    PruningContainer,
-    install,
-    methods_of,
-    record_of,
-    tied_places,
-)
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -202,7 +194,7 @@ def _pruned_places(
     module: nn.Module, name: str, ended: str
 ) -> list[tuple[nn.Module, str, Any, Any]]:
     """Return the places that are pruned together with this one, which must be pruned."""
-    where = tied_places(module, name)
+    where = methods.tied_places(module, name)
     if where[0][3] is None:
         raise ValueError(
             f"Parameter '{name}' of module {module} has to be pruned before pruning can be {ended}"
@@ -212,7 +204,7 @@ def _pruned_places(
 
 def _undo_at(module: nn.Module, name: str, key: Any, hook: Any) -> None:
     places.refuse_assigned(module, hook)
-    record, earlier = record_of(hook), methods_of(hook)[:-1]
+    record, earlier = methods.record_of(hook), methods.methods_of(hook)[:-1]
     if not earlier:
         places.release(module, name)
         del module._forward_pre_hooks[key]
@@ -224,10 +216,10 @@ def _undo_at(module: nn.Module, name: str, key: Any, hook: Any) -> None:
             "only one prune is remembered, and none in a file"
         )
     mask = record.before.restored(now=places.mask_of(module, name))
-    kept = earlier[0] if len(earlier) == 1 else PruningContainer(*earlier)
-    if isinstance(kept, BasePruningMethod):  # torch's hooks keep no record
+    kept = earlier[0] if len(earlier) == 1 else methods.PruningContainer(*earlier)
+    if isinstance(kept, methods.BasePruningMethod):  # torch's hooks keep no record
         kept.record = dataclasses.replace(record, before=None)
-    install(kept, module, name, mask, instead_of=key)
+    methods.install(kept, module, name, mask, instead_of=key)
 
 
 def is_pruned(module: nn.Module) -> bool:

@@ -16,15 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from . import places
-from .methods import (
-    BasePruningMethod,
-    PruningContainer,
-    install,
-    methods_of,
-    record_of,
-    unpruned_order,
-)
+from . import methods, places
 from .record import Record
 
 
@@ -35,7 +27,7 @@ class _Twin(NamedTuple):
     module: nn.Module
     name: str
     key: int | None  # of its hook
-    hook: BasePruningMethod | None
+    hook: methods.BasePruningMethod | None
 
 
 def prune_twins(model: nn.Module) -> list[str]:
@@ -124,24 +116,24 @@ def _tie(group: list[_Twin]) -> None:
     """Give all places the mask and the methods of the first pruned one, and one tie."""
     pruned = next(twin for twin in group if twin.hook is not None)
     assert pruned.hook is not None
-    known = record_of(pruned.hook)
+    known = methods.record_of(pruned.hook)
     tie = [(weakref.ref(twin.module), twin.name) for twin in group]
     for twin in group:
         if twin.hook is None:
             hook, mask = pruned.hook, places.mask_of(pruned.module, pruned.name).clone()
-            record = Record(order=unpruned_order(twin.module), before=known.before)
+            record = Record(order=methods.unpruned_order(twin.module), before=known.before)
         else:
             hook, mask = twin.hook, places.mask_of(twin.module, twin.name)
-            record = record_of(hook)
+            record = methods.record_of(hook)
         copied = _copied(hook, twin.name)
         copied.record = dataclasses.replace(record, tie=tie)
-        install(copied, twin.module, twin.name, mask, instead_of=twin.key)
+        methods.install(copied, twin.module, twin.name, mask, instead_of=twin.key)
 
 
-def _copied(hook: BasePruningMethod, name: str) -> BasePruningMethod:
+def _copied(hook: methods.BasePruningMethod, name: str) -> methods.BasePruningMethod:
     """Return a hook of ours with the same methods, for the tensor ``name``."""
-    methods = [copy.copy(method) for method in methods_of(hook)]
-    for method in methods:
+    copies = [copy.copy(method) for method in methods.methods_of(hook)]
+    for method in copies:
         method._tensor_name = name
-    single = len(methods) == 1 and isinstance(methods[0], BasePruningMethod)
-    return methods[0] if single else PruningContainer(*methods)
+    single = len(copies) == 1 and isinstance(copies[0], methods.BasePruningMethod)
+    return copies[0] if single else methods.PruningContainer(*copies)
