@@ -465,8 +465,20 @@ def _with_an_expanded_parameter() -> Any:
     return model
 
 
+def _tied_but_pruned_apart() -> Any:
+    model = nn.Sequential(linear(1, 2, 3, 4), linear(0, 0, 0, 0))
+    model[1].weight = model[0].weight
+    prune.l1_unstructured(model[0], "weight", 1)
+    return model
+
+
 def _prune(name: str) -> Callable[[Any], object]:
     return lambda module: prune.l1_unstructured(module, name, 1)
+
+
+def _prune_all(model: Any) -> None:
+    places = [(layer, "weight") for layer in model]
+    prune.global_unstructured(places, prune.L1Unstructured, amount=3)
 
 
 _clean_state = {"weight": torch.ones(1, 4)}
@@ -514,11 +526,15 @@ REFUSED: dict[str, tuple[Callable[[], Any], Callable[[Any], object], type[Except
         ValueError,
         "weight_orig",
     ),
+    "tied places that are not pruned alike": (
+        _tied_but_pruned_apart,
+        _prune_all,
+        ValueError,
+        "prune_twins",
+    ),
     "a layer that refuses": (
         _with_a_frozen_layer,
-        lambda model: prune.global_unstructured(
-            [(layer, "weight") for layer in model], prune.L1Unstructured, amount=3
-        ),
+        _prune_all,
         PermissionError,
         "frozen",
     ),
