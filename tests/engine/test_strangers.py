@@ -5,6 +5,7 @@ Each test is a kind of its own, found by trying such programs against ours and a
 
 from __future__ import annotations
 
+import contextvars
 import copy
 import sys
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn.utils import parametrize
+from torch.nn.utils import prune as torch_prune
 from torch.utils.checkpoint import checkpoint
 
 from prune_lab import prune
@@ -271,6 +274,11 @@ def test_what_backward_refuses_does_not_depend_on_the_size() -> None:
     layer.weight_mask.fill_(1)
     with pytest.raises(RuntimeError, match="modified"):
         late.backward()
+    with prune.cached():
+        late = layer(X).sum()
+    layer.weight_mask.fill_(1)
+    with pytest.raises(RuntimeError, match="modified"):
+        late.backward()
 
 
 def test_an_inf_under_the_mask_of_a_middle_sized_layer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,16 +370,93 @@ def _a_setattr_that_notes_changes() -> None:
     assert layer(X).item() == 9
 
 
-def _an_lstm_of_two_threads() -> None:
-    lstm = prune.l1_unstructured(nn.LSTM(3, 4), "weight_ih_l0", 0.5)
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with torch.no_grad(), ThreadPoolExecutor(2) as pool:
-            for _ in pool.map(lambda x: lstm(x), [torch.ones(2, 3)] * 500):
-                pass
-    finally:
-        sys.setswitchinterval(before)
+def _a_setattr_in_which_threads_meet() -> None:
+    """Another thread runs the layer between any two steps of showing a weight."""
+
+    class Meeting(nn.Linear):
+        def __setattr__(self, name: str, value: object) -> None:
+            meet = self.__dict__.pop("meet", None) if name == "weight" else None
+            if meet:
+                meet()
+            super().__setattr__(name, value)
+            if meet:
+                meet()
+
+    layer: Any = Meeting(4, 1, bias=False)
+    layer.weight.data = torch.tensor([[1.0, 2, 3, 4]])
+    prune.l1_unstructured(layer, "weight", 2)
+    with ThreadPoolExecutor(1) as pool:
+        layer.__dict__["meet"] = lambda: pool.submit(layer, X).result()
+        assert layer(X).item() == layer(X).item() == 7
+
+
+def _an_out_proj_of_which_one_is_pruned() -> None:
+    attention: Any = nn.MultiheadAttention(4, 2)
+    x = torch.ones(1, 4)
+    for name in ("weight", "bias"):
+        gone = torch.zeros_like(getattr(attention.out_proj, name))
+        prune.custom_from_mask(attention.out_proj, name, gone)
+    prune.remove(attention.out_proj, "bias")
+    attention.out_proj.weight_orig.data.fill_(1)
+    assert attention(x, x, x)[0].tolist() == [[0, 0, 0, 0]]
+
+
+def _a_zero_that_no_mask_prunes_trains() -> None:
+    layer: Any = prune.custom_from_mask(linear(0, 2, 3, 4), "weight", torch.tensor([[1, 0, 1, 1]]))
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1.0, weight_decay=0.5)
+    prune.hold_pruned(optimizer, layer)
+    layer(X).sum().backward()
+    optimizer.step()
+    assert layer.weight_orig.tolist() == [[-1, 2, 0.5, 1]]
+    torch_prune.remove(layer, "weight")
+    for _ in range(2):
+        layer.weight.grad = torch.ones(1, 4)
+        optimizer.step()
+    assert layer.weight[0, 1] == 0
+
+
+def _cached_in_a_context_that_is_copied() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    with prune.cached(), torch.no_grad(), ThreadPoolExecutor(1) as pool:
+        layer(X)
+        layer.weight_orig.data.mul_(2)  # a write that this block does not see
+        there = contextvars.copy_context()
+        assert pool.submit(there.run, layer, X).result().item() == 14
+
+
+def _cached_with_a_mask_that_is_learned() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    del layer.weight_mask
+    layer.weight_mask = nn.Parameter(torch.tensor([[0.0, 0.5, 1, 1]]))
+    with prune.cached():
+        layer(X).sum().backward()
+    assert layer.weight_mask.grad.tolist() == [[1, 2, 3, 4]]
+
+
+def _cached_with_a_tangent() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    with forward_ad.dual_level(), prune.cached():
+        dual = forward_ad.make_dual(layer.weight_orig.detach() * 1, torch.ones(1, 4))
+        with torch.no_grad():
+            layer.weight_orig.copy_(dual)
+        assert forward_ad.unpack_dual(layer(X)).tangent.item() == 2
+
+
+def _extra_state_of_before() -> None:
+    class Noted(nn.Linear):
+        note = 0
+
+        def get_extra_state(self) -> int:
+            return self.note
+
+        def set_extra_state(self, state: int) -> None:
+            self.note = state
+
+    model: Any = nn.Sequential(Noted(4, 1), nn.Linear(1, 1))
+    state = {**model.state_dict(), "0._extra_state": 7, "1.weight": torch.ones(5)}
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        prune.load_checkpoint(model, state)
+    assert model[0].note == 0
 
 
 def _an_original_that_is_copied() -> None:
@@ -413,7 +498,13 @@ RIGHT = [
     _a_default_device,
     _a_mask_of_channels_can_be_written,
     _a_setattr_that_notes_changes,
-    _an_lstm_of_two_threads,
+    _a_setattr_in_which_threads_meet,
+    _an_out_proj_of_which_one_is_pruned,
+    _a_zero_that_no_mask_prunes_trains,
+    _cached_in_a_context_that_is_copied,
+    _cached_with_a_mask_that_is_learned,
+    _cached_with_a_tangent,
+    _extra_state_of_before,
     _an_original_that_is_copied,
     _vmap_over_masks,
     _a_copy_with_a_graph_of_a_parametrized_layer,
@@ -513,6 +604,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], Callable[[Any], object], type[Except
         lambda attention: prune.l1_unstructured(attention.out_proj, "weight", 1),
         ValueError,
         "before you parametrize",
+    ),
+    "a weight for a pruned out_proj": (
+        lambda: prune.l1_unstructured(nn.MultiheadAttention(4, 2).out_proj, "weight", 1),
+        lambda out_proj: setattr(out_proj, "weight", nn.Parameter(torch.ones(4, 4))),
+        ValueError,
+        "out_proj is pruned",
     ),
     "a buffer in its place": (
         _with_a_buffer_in_its_place,
