@@ -22,7 +22,8 @@ def hold_pruned(optimizer: torch.optim.Optimizer, module: nn.Module) -> Hold:
     * pruned until ``remove`` made it permanent: those stay at zero.
 
     A value that happens to be zero is not held. So call this before ``remove``: afterwards
-    nobody knows any more which zeros were pruned.
+    nobody knows any more which zeros were pruned. Call it again for a copy of the optimizer,
+    which torch makes without hooks.
 
     Args:
         optimizer: holds parameters of ``module``.

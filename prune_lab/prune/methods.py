@@ -307,8 +307,7 @@ def survivors(method: BasePruningMethod, mask: Tensor) -> Tensor | tuple[Any, ..
 
 def methods_of(hook: BasePruningMethod) -> tuple[BasePruningMethod, ...]:
     """Return the single methods behind a hook, ours or torch's."""
-    container = isinstance(hook, (PruningContainer, torch_prune.PruningContainer))
-    return tuple(hook) if container else (hook,)  # type: ignore[arg-type]
+    return getattr(hook, "_pruning_methods", (hook,))
 
 
 _PLAIN = (

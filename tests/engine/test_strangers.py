@@ -294,6 +294,13 @@ def test_an_inf_under_the_mask_of_a_middle_sized_layer(monkeypatch: pytest.Monke
 # What can be right is right.
 
 
+class _Frozen(nn.Linear):
+    def __setattr__(self, name: str, value: object) -> None:
+        if "is_frozen" in self.__dict__:
+            raise PermissionError("this layer is frozen")
+        super().__setattr__(name, value)
+
+
 def _shared_submodule() -> None:
     def model() -> Any:
         made: Any = nn.Module()
@@ -491,7 +498,17 @@ def _a_copy_with_a_graph_of_a_parametrized_layer() -> None:
     assert torch.equal(copy.deepcopy(layer)(X), layer(X))
 
 
+def _an_lstm_beside_a_layer_that_refuses() -> None:
+    lstm, frozen = nn.LSTM(3, 4), _Frozen(4, 1)
+    frozen.__dict__["is_frozen"] = True
+    places = [(lstm, "weight_ih_l0"), (frozen, "weight")]
+    with pytest.raises(PermissionError):
+        prune.global_unstructured(places, prune.L1Unstructured, amount=3)
+    assert lstm._flat_weights[0] is lstm.weight_ih_l0
+
+
 RIGHT = [
+    _an_lstm_beside_a_layer_that_refuses,
     _shared_submodule,
     _equal_modules,
     _checkpointing_inside_cached,
@@ -535,13 +552,6 @@ def _with_a_parametrized_bias() -> Any:
     attention = nn.MultiheadAttention(4, 2)
     parametrize.register_parametrization(attention.out_proj, "bias", nn.Identity())
     return attention
-
-
-class _Frozen(nn.Linear):
-    def __setattr__(self, name: str, value: object) -> None:
-        if "is_frozen" in self.__dict__:
-            raise PermissionError("this layer is frozen")
-        super().__setattr__(name, value)
 
 
 def _with_a_frozen_layer() -> Any:
