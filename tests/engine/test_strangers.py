@@ -424,7 +424,7 @@ def _a_zero_that_no_mask_prunes_trains() -> None:
 
 def _cached_in_a_context_that_is_copied() -> None:
     layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
-    with prune.cached(), torch.no_grad(), ThreadPoolExecutor(1) as pool:
+    with prune.cached(), ThreadPoolExecutor(1) as pool:
         layer(X)
         layer.weight_orig.data.mul_(2)  # a write that this block does not see
         there = contextvars.copy_context()
@@ -451,19 +451,32 @@ def _cached_with_a_tangent() -> None:
 
 def _extra_state_of_before() -> None:
     class Noted(nn.Linear):
-        note = 0
+        notes: list[int]
 
-        def get_extra_state(self) -> int:
-            return self.note
+        def get_extra_state(self) -> list[int]:
+            return list(self.notes)
 
-        def set_extra_state(self, state: int) -> None:
-            self.note = state
+        def set_extra_state(self, state: list[int]) -> None:
+            self.notes[:] = state  # written in place
 
     model: Any = nn.Sequential(Noted(4, 1), nn.Linear(1, 1))
-    state = {**model.state_dict(), "0._extra_state": 7, "1.weight": torch.ones(5)}
+    model[0].notes = [0]
+    state = {**model.state_dict(), "0._extra_state": [7], "1.weight": torch.ones(5)}
     with pytest.raises(RuntimeError, match="size mismatch"):
         prune.load_checkpoint(model, state)
-    assert model[0].note == 0
+    assert model[0].notes == [0]
+
+
+def _twins_whose_masks_are_written() -> None:
+    model: Any = nn.ModuleDict({"a": linear(1, 2, 3, 4), "b": linear(0, 0, 0, 0)})
+    model["b"].weight = model["a"].weight
+    prune.l1_unstructured(model["a"], "weight", 1)
+    for again in (prune.prune_twins, lambda _: prune.l1_unstructured(model["b"], "weight", 1)):
+        again(model)
+        before = model["b"].weight_mask.clone()
+        model["a"].weight_mask.mul_(0.5)
+        assert torch.equal(model["b"].weight_mask, before)
+        model["a"].weight_mask.copy_(before)
 
 
 def _an_original_that_is_copied() -> None:
@@ -522,6 +535,7 @@ RIGHT = [
     _cached_with_a_mask_that_is_learned,
     _cached_with_a_tangent,
     _extra_state_of_before,
+    _twins_whose_masks_are_written,
     _an_original_that_is_copied,
     _vmap_over_masks,
     _a_copy_with_a_graph_of_a_parametrized_layer,
