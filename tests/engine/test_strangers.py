@@ -467,6 +467,22 @@ def _extra_state_of_before() -> None:
     assert model[0].notes == [0]
 
 
+def _torchs_hook_between_two_of_ours() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 1)
+    torch_prune.l1_unstructured(layer, "weight", 1)
+    assert layer(X).item() == 7
+    assert prune.l1_unstructured(layer, "weight", 1)(X).item() == 4
+
+
+def _a_second_undo_of_three_prunes() -> None:
+    layer: Any = linear(1, 2, 3, 4)
+    for _ in range(3):
+        prune.l1_unstructured(layer, "weight", 1)
+    assert prune.undo(layer, "weight")(X).item() == 7
+    with pytest.raises(ValueError, match="not known"):
+        prune.undo(layer, "weight")
+
+
 def _twins_whose_masks_are_written() -> None:
     model: Any = nn.ModuleDict({"a": linear(1, 2, 3, 4), "b": linear(0, 0, 0, 0)})
     model["b"].weight = model["a"].weight
@@ -535,6 +551,8 @@ RIGHT = [
     _cached_with_a_mask_that_is_learned,
     _cached_with_a_tangent,
     _extra_state_of_before,
+    _torchs_hook_between_two_of_ours,
+    _a_second_undo_of_three_prunes,
     _twins_whose_masks_are_written,
     _an_original_that_is_copied,
     _vmap_over_masks,
