@@ -175,6 +175,7 @@ class BasePruningMethod(ABC):
             default_mask = torch.ones_like(t)
         return masked(t, self.compute_mask(importance_scores, default_mask=default_mask))
 
+    @torch.no_grad()
     def remove(self, module: nn.Module) -> None:
         """Make the pruning permanent: ``name`` is a Parameter again, its pruned entries 0.
 
@@ -183,8 +184,7 @@ class BasePruningMethod(ABC):
         name = self._tensor_name
         orig = places.own_parameter(module, name)
         places.refuse_assigned(module, self)
-        with torch.no_grad():
-            weight = self.apply_mask(module).detach()
+        weight = self.apply_mask(module).detach()
         if weight.is_inference():  # it could never train
             with torch.inference_mode(mode=False):
                 weight = weight.clone()
