@@ -36,16 +36,6 @@ class JupyterLab(NamedTuple):
         workspace = secrets.token_hex(4)
         return f"{self.url}/lab/workspaces/{workspace}/tree/{notebook}?token={self.token}"
 
-    @contextmanager
-    def as_the_course_sets_it(self) -> Iterator[None]:
-        """Pages that are opened meanwhile have the settings that `prune-lab lab` gives."""
-        ours = self.folder.parent / "settings/@jupyterlab/notebook-extension"
-        aside = ours.rename(ours.with_name("aside"))
-        try:
-            yield
-        finally:
-            aside.rename(ours)
-
     def end_kernels(self) -> None:
         """Shut down every kernel: a closed page leaves its own at work, and in memory."""
         for session in json.load(self._api("GET", "sessions")):
@@ -58,11 +48,6 @@ class JupyterLab(NamedTuple):
         return urllib.request.urlopen(request, timeout=60)
 
 
-def _set(plugin: Path, **values: object) -> None:
-    plugin.parent.mkdir(parents=True, exist_ok=True)
-    plugin.with_name(f"{plugin.name}.jupyterlab-settings").write_text(json.dumps(values))
-
-
 @contextmanager
 def running(root: Path) -> Iterator[JupyterLab]:
     """A server that keeps all it writes in ``root``, and no settings of the user's."""
@@ -70,10 +55,9 @@ def running(root: Path) -> Iterator[JupyterLab]:
     shutil.copytree(
         NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints", "guesses")
     )
-    settings = root / "settings/@jupyterlab"
-    _set(settings / "apputils-extension/notification", fetchNews="false", checkForUpdates=False)
-    # JupyterLab's own default: what is out of sight stays in the page, and tests look at it there.
-    _set(settings / "notebook-extension/tracker", windowingMode="contentVisibility")
+    no_news = root / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    no_news.parent.mkdir(parents=True)
+    no_news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -109,25 +109,6 @@ def test_a_chapter_that_was_just_opened_is_alive(page, opened):
     assert all(re.fullmatch(r"(\[\d+\]:)?", prompt.strip()) for prompt in prompts)
 
 
-def test_as_prune_lab_lab_sets_it_a_panel_goes_out_of_sight_and_comes_back(
-    page, opened, jupyter_lab
-):
-    """There cells come into the page when they come into sight; a panel keeps what was chosen."""
-    with jupyter_lab.as_the_course_sets_it():
-        opened("fresh.ipynb", lambda text: text, ".prune-lab [type=range][aria-label=amount]")
-        explorer = Shown(page)
-        explorer.slider.focus()
-        page.keyboard.press("End")
-        until(explorer.counts, (0, 150))
-        page.mouse.move(640, 500)
-        outer = page.locator(".jp-Notebook .jp-WindowedPanel-outer")
-        outer.evaluate("outer => outer.scrollTo(0, 0)")
-        page.locator(".jp-Notebook .jp-Cell").first.click()
-        expect(explorer.panel).not_to_be_in_viewport()
-        scrolled_to(page, ".prune-lab [type=range][aria-label=amount]")
-        assert Shown(page).counts() == (0, 150)
-
-
 def test_before_any_cell_has_run_a_stored_panel_measures_and_the_pad_reads(page, opened):
     opened("fresh.ipynb", lambda text: text, "canvas[aria-label^='Accuracy against']")
     curve = page.get_by_role("img", name="Accuracy against amount")
