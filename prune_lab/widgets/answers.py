@@ -13,7 +13,7 @@ from prune_lab.widgets.in_browser import Carried
 from prune_lab.widgets.parameters import Parameters
 from prune_lab.widgets.ranking import Positions, Ranking
 from prune_lab.widgets.technique import Settings, Technique
-from prune_lab.widgets.trial import Trial
+from prune_lab.widgets.trial import Trial, paper_and_ink
 
 PORTION = 500  # images looked through at once
 
@@ -44,9 +44,7 @@ class Networks:
         self._trial = Trial(parameters.model, data)
         self.images, self.labels = self._trial.images, self._trial.labels
         self.classes = _classes(self._trial)
-        self._low, self._high = float(self.images.min()), float(self.images.max())
-        if not self._low < self._high:
-            raise ValueError("the images have no ink: all their values are alike, or NaN")
+        self._low, self._high = paper_and_ink(self.images)
         self._parameters = parameters
         self._values = {name: place.values.clone() for name, place in weights.items()}
         self._masks = {

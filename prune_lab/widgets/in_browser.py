@@ -22,7 +22,7 @@ from prune_lab.device.tracing import Traced
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.panel import Panel
 from prune_lab.widgets.ranking import Positions
-from prune_lab.widgets.trial import Trial
+from prune_lab.widgets.trial import Trial, paper_and_ink
 
 MOST_WEIGHTS = 1 << 17  # half a megabyte, which stored panels carry
 MOST_PIXELS = 1 << 20  # of all pictures
@@ -189,7 +189,5 @@ def _network(model: nn.Module, pictures: Tensor, ink: Ink) -> Network:
 
 def _ink(images: Tensor) -> Ink:
     """The ink of pictures of which the lowest value is paper and the highest the darkest ink."""
-    low, high = float(images.min()), float(images.max())
-    if not low < high:
-        raise ValueError("the images have no ink: all their values are alike, or NaN")
+    low, high = paper_and_ink(images)
     return Ink(-low / (high - low), 1 / (high - low))

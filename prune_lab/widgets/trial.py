@@ -99,6 +99,18 @@ class _Copying(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def paper_and_ink(images: Tensor) -> tuple[float, float]:
+    """Return the values of paper, the lowest in the images, and of the darkest ink, the highest.
+
+    Raises:
+        ValueError: they are alike, or not numbers.
+    """
+    low, high = float(images.min()), float(images.max())
+    if not low < high:
+        raise ValueError("the images have no ink: all their values are alike, or NaN")
+    return low, high
+
+
 def images_and_labels(data: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return the last two parts of the data.
 

@@ -51,7 +51,7 @@ def serve(address: str) -> None:
     """Fork a kernel for each that asks, until this process is ended."""
     # Not ipywidgets: JupyterLab asks a kernel that has it for its widgets, another one it does not.
     # Nor matplotlib, which asks for the kernel's own backend when it is imported.
-    for heavy in ("ipykernel.kernelapp", "sklearn.datasets", "torch"):
+    for heavy in ("ipykernel.kernelapp", "sklearn.datasets"):
         importlib.import_module(heavy)
     torch = importlib.import_module("torch")
     torch.export.export(torch.nn.Identity(), (torch.ones(1),))  # imports as much again
