@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import nbformat
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 SECONDS = 1000  # Playwright counts milliseconds
 # How long a test waits for a state before it says that it never came: much longer than any state
@@ -230,3 +230,24 @@ def until(answer: Callable[[], object], expected: object) -> None:
     while (got := answer()) != expected and time.monotonic() < end:
         time.sleep(0.1)
     assert got == expected, f"{got!r} never became {expected!r}"
+
+
+MEASURED = re.compile(r"→ ([\d.]+) %\s*\((\d+) of (\d+)\) · \d+\sms · ([\d.]+)\skB in this browser")
+# One look at the panel: between two a last answer may be told to Python and the next be asked for.
+SAID = """
+(panel) => new Promise((done) => requestAnimationFrame(() => setTimeout(() => {
+    const late = panel.querySelector(".prune-lab-pending");
+    done(late ? "" : panel.querySelector(".prune-lab-counts").textContent);
+})))
+"""
+
+
+def measured_here(panel: Locator) -> tuple[int, float]:
+    """Digits read right and kB, as this browser has measured them for what the panel shows now."""
+    end = time.monotonic() + PATIENCE / SECONDS
+    while not (said := MEASURED.search(text := panel.evaluate(SAID))):
+        assert time.monotonic() < end, f"{text!r} never was measured here"
+        time.sleep(0.1)
+    share, right, of, size = said.groups()
+    assert share == f"{100 * int(right) / int(of):.1f}"
+    return int(right), float(size)

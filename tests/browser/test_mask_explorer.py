@@ -16,7 +16,7 @@ from matplotlib import image
 from playwright.sync_api import expect
 
 from prune_lab import plots
-from tests.browser.notebook import GATED, Notebook, choose_theme, until, write
+from tests.browser.notebook import GATED, Notebook, choose_theme, measured_here, until, write
 
 CHAPTER = "03-prune-a-module.ipynb"
 
@@ -411,17 +411,14 @@ right = round(evaluate(tried, digits.test_images, digits.test_labels) * 360)
 
 def test_the_browser_measures_and_python_says_the_same(page, open_cells):
     notebook = open_cells(TRAINED)
-    counts = notebook.panel.locator(".prune-lab-counts")
 
     def measured():
-        expect(counts).to_contain_text("in this browser")
-        expect(notebook.panel.locator(".prune-lab-pending")).to_have_count(0)
-        return re.search(r"\((\d+) of 360\)", counts.inner_text())[1]
+        return measured_here(notebook.panel)[0]
 
     for share in (0.93, 0.6):
         for _ in notebook.drag(share):
             pass
-        right = int(measured())
+        right = measured()
         until(lambda: notebook.ask("widget.accuracy[1] * 360"), pytest.approx(right))
         assert notebook.ask("right", COUNT) == right
     assert notebook.ask("widget._browser_measures")
@@ -429,7 +426,7 @@ def test_the_browser_measures_and_python_says_the_same(page, open_cells):
     notebook.start("with torch.no_grad(): _ = model.fc3.bias.mul_(9)")
     notebook.show()
     right = notebook.ask("right", COUNT)
-    until(lambda: int(measured()), right)
+    until(measured, right)
     until(lambda: notebook.ask("widget.accuracy[1] * 360"), pytest.approx(right))
 
 

@@ -25,7 +25,7 @@ from prune_lab.widgets import (
     TicketExplorer,
     save_page,
 )
-from tests.browser.notebook import until
+from tests.browser.notebook import measured_here, until
 from tests.browser.test_digit_pad import SEVEN, Pad
 from tests.browser.test_mask_explorer import Explorer, smallest
 from tests.widgets.test_ticket_explorer import RESULTS
@@ -109,19 +109,6 @@ def test_the_slider_moves_picture_words_histogram_and_code(page, explorer, model
 
 # What this browser measures itself
 
-SAID = re.compile(r"→ ([\d.]+) %\s*\((\d+) of 360\) · \d+\sms · ([\d.]+)\skB in this browser")
-
-
-def said(panel):
-    """Digits read right, and kB, once they are those of what is on the screen."""
-    panel.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
-    counts = panel.locator(".prune-lab-counts")
-    expect(counts).to_contain_text(SAID)
-    expect(panel.locator(".prune-lab-pending")).to_have_count(0)
-    share, right, size = SAID.search(counts.inner_text()).groups()
-    assert share == f"{100 * int(right) / 360:.1f}"
-    return int(right), float(size)
-
 
 def right_of(model):
     return round(evaluate(model, DIGITS.test_images, DIGITS.test_labels) * 360)
@@ -132,14 +119,14 @@ def test_the_accuracy_follows_the_slider(page, open_page):
     explorer = OwnPage(page)
     explorer.slider.focus()
     page.keyboard.press("Home")
-    dense, size = said(explorer.panel)
+    dense, size = measured_here(explorer.panel)
     assert (dense, size) == (right_of(trained_lenet()), 246.8)
     for amount in (0.5, 0.9, 0.99, 1.0):
         explorer.slider.fill(str(amount))
         until(explorer.amount, str(amount))
         copy = trained_lenet()
         prune.l1_unstructured(copy.fc1, "weight", amount)
-        right, smaller = said(explorer.panel)
+        right, smaller = measured_here(explorer.panel)
         assert right == right_of(copy)
         assert smaller < size
         size = smaller
@@ -155,7 +142,7 @@ def test_the_accuracy_of_all_layers_together(page, open_page):
     open_page(MaskExplorer(model, data=DIGITS, technique="global_unstructured", amount=0.9))
     weights = [(layer, "weight") for layer in model.children()]
     prune.global_unstructured(weights, prune.L1Unstructured, amount=0.9)
-    assert said(OwnPage(page).panel)[0] == right_of(model)
+    assert measured_here(OwnPage(page).panel)[0] == right_of(model)
 
 
 def test_the_accuracy_follows_the_hand_that_paints(page, open_page):
@@ -164,7 +151,7 @@ def test_the_accuracy_follows_the_hand_that_paints(page, open_page):
     explorer = OwnPage(page)
     prune.l1_unstructured(model.conv1, "weight", 0.9)
     rights = [right_of(model)]
-    assert said(explorer.panel)[0] == rights[0]
+    assert measured_here(explorer.panel)[0] == rights[0]
     for entry in model.conv1.weight.abs().flatten().argsort(descending=True)[:3].tolist():
         filter_, row, column = np.unravel_index(entry, (6, 5, 5))
         page.mouse.click(*explorer.middle(filter_, row, column))
@@ -173,7 +160,7 @@ def test_the_accuracy_follows_the_hand_that_paints(page, open_page):
             model.conv1.weight_mask.view(-1)[entry] = 0
         rights.append(right_of(model))
         expect(explorer.panel.locator("code")).to_contain_text("custom_from_mask")
-        assert said(explorer.panel)[0] == rights[-1]
+        assert measured_here(explorer.panel)[0] == rights[-1]
     assert len(set(rights)) == 4
 
 
@@ -184,7 +171,7 @@ def test_several_layers_at_once_are_measured_here(page, open_page):
     for name, amount in (("conv2", 0.5), ("fc1", 0.95), ("fc3", 0.3)):
         panel.get_by_role("slider", name=f"{name}.weight").fill(str(amount))
         prune.l1_unstructured(getattr(copy, name), "weight", amount)
-        until(lambda: said(panel)[0], right_of(copy))
+        until(lambda: measured_here(panel)[0], right_of(copy))
 
 
 def test_where_no_worker_may_run_a_page_says_so(page, tmp_path):
