@@ -36,6 +36,32 @@ return found;
 """
 
 
+# The curves as the panels' scripts ask for them, point by point.
+CURVES = """
+const parts = ["accuracy", "layers"].map((name) => `${folder}/../../widgets/static/${name}.js`);
+const [accuracy, layered] = await Promise.all(parts.map((part) => import(part)));
+const found = [];
+for (const { network, digits, orders, order, names, units, layers } of given) {
+  const read = await networkIn(bytes(network));
+  const made = measurer(read, await digitsIn(bytes(digits)));
+  for (const group of orders ? await ordersIn(bytes(orders), read) : []) made.rank(group.orders);
+  for (const [name, base64] of Object.entries(order))
+    made.rank({ [name]: new Int32Array(bytes(base64).buffer) });
+  const countsAt = (count) => Object.fromEntries(names.map((name) => [name, count]));
+  const wanted = layers
+    ? layered.curvePoints(layers.map((layer) => ({ ...layer, points: [] })))
+    : accuracy.curvePoints(units, countsAt, []);
+  const points = [];
+  for (const { amount, counts, name } of wanted) {
+    const { right } = await made.measureBeside(counts, async () => true);
+    points.push([name, amount, right]);
+  }
+  found.push(points);
+}
+return found;
+"""
+
+
 def text(parcel: bytes) -> str:
     return base64.b64encode(parcel).decode()
 
@@ -46,12 +72,6 @@ def given(panel, order, questions):
     assert panel.network
     parcels = {name: text(getattr(panel, name)) for name in ("network", "digits", "orders")}
     return {**parcels, "order": order, "questions": questions}
-
-
-def curve_in_browser(explorer):
-    counts = [at for _share, at in explorer._points()]
-    questions = [dict.fromkeys(explorer._ranking.names, at) for at in counts]
-    return given(explorer, {explorer.name: text(explorer.order)}, questions)
 
 
 class EveryOther(prune.BasePruningMethod):
@@ -90,12 +110,31 @@ def explorers():
 
 def test_the_explorers_curves_are_pythons_answer_by_answer() -> None:
     made = list(explorers())
-    found = in_node(MEASURE, [curve_in_browser(explorer) for explorer in made])
-    for explorer, rights in zip(made, found, strict=True):
+    jobs = []
+    for explorer in made:
+        job = given(explorer, {explorer.name: text(explorer.order)}, [])
+        ranking = explorer._ranking
+        jobs.append({**job, "names": ranking.names, "units": ranking.units})
+    for explorer, points in zip(made, in_node(CURVES, jobs), strict=True):
         explorer.measure()
-        wanted = [round(accuracy * TOTAL) for _share, accuracy in explorer.curve]
-        assert rights == wanted, explorer
-        assert len(set(wanted)) > 1
+        wanted = [[None, share, round(found * TOTAL)] for share, found in explorer.curve]
+        assert points == wanted, explorer
+        assert len({right for _name, _share, right in wanted}) > 1
+
+
+def test_each_layers_curve_is_pythons_answer_by_answer() -> None:
+    explorer = SensitivityExplorer(trained_lenet(), DIGITS, technique="ln_structured")
+    layers = [{"name": name, "units": units} for name, units in explorer._units().items()]
+    (points,) = in_node(CURVES, [{**given(explorer, {}, []), "layers": layers}])
+    explorer.measure()
+    assert sorted(points) == sorted(
+        [name, amount, round(found * TOTAL)]
+        for name, curve in explorer.curves.items()
+        for amount, found in curve
+    )
+    assert len(points) == 5 * 21
+    # The shape of every curve comes before its details.
+    assert {amount for _name, amount, _right in points[:25]} == {0, 0.25, 0.5, 0.75, 1}
 
 
 def test_several_layers_at_once_are_pythons_answer_by_answer() -> None:
