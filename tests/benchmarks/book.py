@@ -1,10 +1,10 @@
 """How long a reader of the book waits whose device is four times slower than this one.
 
-``python -m tests.benchmarks.book [runs]`` builds the book, opens chapter 1 from the disk in headless
-Chromium, whose own throttling makes everything in the page take four times as long, and prints for
-each run when its words were there and when the slider of its first panel had moved; then the
-medians, each beside its limit, and how busy the machine was. The hand is faster than any reader's:
-it moves the slider as soon as there is one. These are times by the clock, so that they hold for a
+``python -m tests.benchmarks.book [runs]`` builds the book and opens chapter 1 from the disk, in
+headless Chromium whose own throttling makes all in the page take four times as long. For each run
+it prints when the words were there and when the slider of the first panel had moved; then the
+medians, each beside its limit, and how busy the machine was. The hand is faster than a reader's: it
+moves the slider as soon as there is one. These are times by the clock, so they say something on a
 quiet machine alone; tests/browser/test_book.py counts the work instead, which is always the same.
 """
 
@@ -52,7 +52,7 @@ addEventListener("DOMContentLoaded", async () => {
 
 
 def waited(browser: Browser, address: str) -> list[float]:
-    """Seconds from the beginning until the chapter could be read, and until its slider had moved."""
+    """Seconds until the chapter could be read, and until its slider had moved."""
     page = browser.new_context(offline=True).new_page()
     client = page.context.new_cdp_session(page)
     client.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
