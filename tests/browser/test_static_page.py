@@ -195,12 +195,14 @@ def places(panel):
     )
 
 
-def test_a_curve_that_python_has_not_measured_is_measured_here(page, open_page):
+@pytest.mark.parametrize("width", [1280, 740, 400])
+def test_a_curve_that_python_has_not_measured_is_measured_here(page, open_page, width):
+    page.set_viewport_size({"width": width, "height": 1000})
     open_page(MaskExplorer(trained_lenet(), "fc3.weight", data=DIGITS))
     explorer = OwnPage(page)
     curve, progress = curve_of(page), progress_of(explorer.panel)
-    measured_here(explorer.panel)
     before, empty = places(explorer.panel), explorer.pixels(curve)
+    measured_here(explorer.panel)
     expect(curve).to_have_attribute("aria-label", re.compile("21 points measured"))
     expect(progress).to_be_hidden()
     assert (explorer.pixels(curve) != empty).any()
@@ -329,6 +331,18 @@ def test_a_digit_is_drawn_read_and_pruned_away_without_python(page, open_page):
     pad.press("One that pruning breaks")
     expect(pad.panel.get_by_role("status")).to_contain_text("None of the 360 digits breaks")
     python.close()
+
+
+@pytest.mark.parametrize("width", [1280, 740, 400])
+def test_a_sure_answer_stands_on_one_line(page, open_page, width):
+    page.set_viewport_size({"width": width, "height": 1000})
+    open_page(DigitPad(trained_lenet(), DIGITS, amount=0.0))
+    pad = OwnPad(page)
+    expect(pad.panel.locator(".prune-lab-wins .prune-lab-digit-share").first).to_have_text(">99 %")
+    shares = pad.panel.locator(".prune-lab-digit-share")
+    assert len(set(shares.evaluate_all("shares => shares.map((s) => s.clientHeight)"))) == 1
+    cut = "shares => shares.filter((s) => s.scrollWidth > s.clientWidth).length"
+    assert shares.evaluate_all(cut) == 0
 
 
 def test_hover_explains_and_a_click_paints(page, explorer, model):

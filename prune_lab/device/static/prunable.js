@@ -81,7 +81,8 @@ export function prunable(network, { put }) {
     const gone = goneAt(order, count);
     if (gone === weight.gone) return; // more or less of the order, but the same entries: those of other weights
     weight.gone = gone;
-    weight.now = count > 0 ? whole.values.map((value, i) => (order[i] >= count ? value : 0)) : whole.values;
+    weight.now = whole.values.slice();
+    for (let i = 0; i < order.length; i += 1) if (order[i] < count) weight.now[i] = 0;
     for (const number of numbers) put(number, { ...whole, values: weight.now });
   }
 

@@ -146,7 +146,9 @@ export function nearby(points, share) {
  */
 export function accuracyWords({ model }) {
   const [before, after] = [element("b"), element("b")];
-  const took = element("span", { title: COST_EXPLAINED });
+  // Its room is kept: what stands below must not move when it comes.
+  const room = model.get("network").byteLength ? "prune-lab-took" : "";
+  const took = element("span", { title: COST_EXPLAINED, class: room });
   const here = element("span", {}, after, took);
   const box = element("span", {}, " · accuracy ", before, " → ", here);
   return {
