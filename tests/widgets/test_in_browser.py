@@ -162,6 +162,45 @@ def test_several_layers_at_once_are_pythons_answer_by_answer() -> None:
             assert right == round(trial.accuracy(values) * TOTAL)
 
 
+# The worker itself: a curve's point, and a question of the hand's that comes meanwhile.
+WORKER = """
+const said = [];
+globalThis.self = { postMessage: (answer) => said.push(answer) };
+globalThis.MessageChannel = class {
+  port1 = {};
+  port2 = { postMessage: () => setImmediate(() => this.port1.onmessage()) };
+};
+await import(`${folder}/worker.js`);
+const hear = (data) => self.onmessage({ data: { orders: {}, key: 0, ...data } });
+const parcels = { network: bytes(given.network), digits: bytes(given.digits) };
+const order = new Int32Array(bytes(given.order).buffer);
+const [a, b] = [600, 800].map((count) => ({ "fc3.weight": count }));
+await hear({ parcels, orders: { "fc3.weight": order }, counts: a, key: 1 });
+const broken = hear({ counts: a, beside: true });
+for (let i = 0; i < 3; i += 1) await new Promise(setImmediate); // it has begun
+await hear({ counts: b, key: 2 });
+await broken;
+await hear({ counts: a, beside: true });
+return said.map(({ key, beside, right, counts }) => ({ key, beside, right, counts }));
+"""
+
+
+def test_a_curves_point_gives_way_to_the_hand() -> None:
+    explorer = MaskExplorer(trained_lenet(), "fc3.weight", data=DIGITS)
+    first, hand, point = in_node(WORKER, given(explorer, text(explorer.order), []))
+    trial, ranking = explorer._trial_of(), explorer._ranking
+    rights = [
+        round(
+            trial.accuracy({n: explorer._values()[n].where(m, 0) for n, m in masks.items()}) * TOTAL
+        )
+        for masks in map(ranking.masks, (600, 800))
+    ]
+    assert [first["right"], hand["right"]] == rights
+    assert [first["key"], hand["key"]] == [1, 2]
+    assert point == {"beside": True, "right": rights[0], "counts": {"fc3.weight": 600}}
+    assert rights[0] != rights[1]
+
+
 # The pad
 
 PAD = """
