@@ -35,7 +35,8 @@ const found = async (look) => {
         await frame();
     }
 };
-addEventListener("DOMContentLoaded", async () => {
+const opened = new Promise((go) => addEventListener("DOMContentLoaded", go));
+window.waited = opened.then(async () => {
     const painted = () => performance.getEntriesByName("first-contentful-paint")[0];
     const { startTime } = await found(painted);
     const place = document.querySelector(".prune-lab-stored");
@@ -46,7 +47,7 @@ addEventListener("DOMContentLoaded", async () => {
     slider.dispatchEvent(new Event("input", { bubbles: true }));
     await found(() => slider.getAttribute("aria-valuetext") !== before);
     await frame();
-    window.waited = [startTime, performance.now()];
+    return [startTime, performance.now()];
 });
 """
 
@@ -58,7 +59,6 @@ def waited(browser: Browser, address: str) -> list[float]:
     client.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
     page.add_init_script(HAND)
     page.goto(address)
-    page.wait_for_function("window.waited")
     found = page.evaluate("window.waited")
     page.context.close()
     return [milliseconds / 1000 for milliseconds in found]
