@@ -38,10 +38,11 @@ open({content});
 def save_page(widget: Panel, path: str | os.PathLike[str]) -> Path:
     """Write a page that shows ``widget`` as it is now: for a course's website, or a colleague.
 
-    What the browser works out itself goes on working: sliders, pictures, hover, code. What needs
-    Python (another layer, Apply, the accuracy) says that there is none. The page loads nothing,
-    also from no CDN, which ``ipywidgets.embed`` and nbconvert need. A curve that the page should
-    show is to be measured before, with ``widget.measure()``.
+    What the browser works out itself goes on working: sliders, pictures, hover, code, and where the
+    panel carries its network the accuracy and its curves. What needs Python (another layer, Apply)
+    says that there is none. The page loads nothing, also from no CDN, which ``ipywidgets.embed``
+    and nbconvert need. Without a network the curve that the page should show is to be measured
+    before, with ``widget.measure()``.
 
     Args:
         widget: one of this package's widgets.

@@ -171,6 +171,7 @@ def times(page: Page, folder: Path) -> list[dict[str, Any]]:
     in_node = json.loads(ran.stdout)[len(counts) :]  # the first round warms up
     panel = page.context.new_page()
     panel.goto(_panel_page(model, folder / "panel.html"))
+    panel.get_by_label("accuracy measured so far").wait_for(state="hidden")  # the curve, beside
     page.goto(measuring_page(folder / "measuring.html", content).as_uri())
     rows = []
     for number, (amount, count) in enumerate(zip(AMOUNTS, counts, strict=True)):

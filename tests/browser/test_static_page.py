@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -174,6 +175,105 @@ def test_several_layers_at_once_are_measured_here(page, open_page):
         until(lambda: measured_here(panel)[0], right_of(copy))
 
 
+def curve_of(page):
+    return page.get_by_role("img", name="Accuracy against amount")
+
+
+def progress_of(panel):
+    return panel.locator(".prune-lab-progress:has([aria-label^=accuracy])")
+
+
+def places(panel):
+    """Where the parts stand that a hand may be at."""
+    parts = "canvas, input, button, code, .prune-lab-bars, .prune-lab-counts"
+    return panel.evaluate(
+        """(panel, parts) => [...panel.querySelectorAll(parts)].map((part) => {
+            const { left, top, height } = part.getBoundingClientRect();
+            return [part.className, left, top, height];
+        })""",
+        parts,
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 740, 400])
+def test_a_curve_that_python_has_not_measured_is_measured_here(page, open_page, width):
+    page.set_viewport_size({"width": width, "height": 1000})
+    open_page(MaskExplorer(trained_lenet(), "fc3.weight", data=DIGITS))
+    explorer = OwnPage(page)
+    curve, progress = curve_of(page), progress_of(explorer.panel)
+    before, empty = places(explorer.panel), explorer.pixels(curve)
+    measured_here(explorer.panel)
+    expect(curve).to_have_attribute("aria-label", re.compile("21 points measured"))
+    expect(progress).to_be_hidden()
+    assert (explorer.pixels(curve) != empty).any()
+    assert places(explorer.panel) == before  # nothing has moved under the pointer
+
+
+# A worker to which a curve's points come when the test lets them.
+HELD_BACK = """
+window.gate_is_open = false;
+window.held = [];
+window.Worker = class extends Worker {
+    postMessage(message) {
+        const post = () => super.postMessage(message);
+        if (message.beside && !window.gate_is_open) window.held.push(post);
+        else post();
+    }
+};
+"""
+
+
+def test_the_hand_does_not_wait_for_the_curve_which_it_can_stop(page, open_page):
+    page.add_init_script(HELD_BACK)
+    open_page(MaskExplorer(trained_lenet(), "conv2.weight", data=DIGITS))
+    explorer = OwnPage(page)
+    curve, progress = curve_of(page), progress_of(explorer.panel)
+    until(lambda: page.evaluate("held.length"), 1)
+    for amount in (0.5, 0.9):
+        explorer.slider.fill(str(amount))
+        until(explorer.amount, str(amount))
+        copy = trained_lenet()
+        prune.l1_unstructured(copy.conv2, "weight", amount)
+        assert measured_here(explorer.panel)[0] == right_of(copy)
+    until(lambda: page.evaluate("held.length > 1"), True)  # asked again when the hand has rested
+    progress.get_by_role("button", name="Stop").click()
+    page.evaluate("gate_is_open = true; held.at(-1)()")
+    expect(curve).to_have_attribute("aria-label", re.compile(" 2 points measured"))
+    explorer.slider.fill("0.3")
+    measured_here(explorer.panel)
+    expect(curve).to_have_attribute("aria-label", re.compile(" 2 points measured"))
+    progress.get_by_role("button", name="Go on").click()
+    expect(curve).to_have_attribute("aria-label", re.compile(" 21 points measured; .* at this"))
+    expect(progress).to_be_hidden()
+
+
+def test_each_layers_curve_is_measured_here(page, open_page):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(1024, 12), nn.ReLU(), nn.Linear(12, 10))
+    data = (DIGITS.test_images, model(DIGITS.test_images).argmax(1))
+    open_page(SensitivityExplorer(model, data))
+    panel = page.get_by_role("group", name="Sensitivity explorer")
+    curves = panel.get_by_role("img", name="Curves of accuracy")
+    expect(curves).to_have_attribute("aria-label", re.compile("; 42 of 42 points are measured"))
+    expect(panel.locator("progress")).to_be_hidden()
+    slider = panel.get_by_role("slider", name="1.weight")
+    slider.fill("0.9")
+    slider.focus()
+    pruned = deepcopy(model)
+    prune.l1_unstructured(pruned[1], "weight", 0.9)
+    accuracy = evaluate(pruned, *data)
+    expect(panel.locator(".prune-lab-entry")).to_have_text(
+        f"1.weight alone, 90 % pruned: accuracy {100 * accuracy:.1f} %"
+    )
+
+
+def test_without_network_and_python_a_curve_says_who_measures_it(page, open_page):
+    data = (DIGITS.test_images.double(), DIGITS.test_labels)
+    open_page(MaskExplorer(trained_lenet().double(), data=data))
+    progress = progress_of(OwnPage(page).panel)
+    expect(progress).to_contain_text("Python measures it.")
+    expect(progress.get_by_role("button", name="Go on")).to_be_disabled()
+
+
 def test_where_no_worker_may_run_a_page_says_so(page, tmp_path):
     saved = save_page(MaskExplorer(trained_lenet(), data=DIGITS), tmp_path / "page.html")
     forbidden = saved.read_text().replace(
@@ -231,6 +331,18 @@ def test_a_digit_is_drawn_read_and_pruned_away_without_python(page, open_page):
     pad.press("One that pruning breaks")
     expect(pad.panel.get_by_role("status")).to_contain_text("None of the 360 digits breaks")
     python.close()
+
+
+@pytest.mark.parametrize("width", [1280, 740, 400])
+def test_a_sure_answer_stands_on_one_line(page, open_page, width):
+    page.set_viewport_size({"width": width, "height": 1000})
+    open_page(DigitPad(trained_lenet(), DIGITS, amount=0.0))
+    pad = OwnPad(page)
+    expect(pad.panel.locator(".prune-lab-wins .prune-lab-digit-share").first).to_have_text(">99 %")
+    shares = pad.panel.locator(".prune-lab-digit-share")
+    assert len(set(shares.evaluate_all("shares => shares.map((s) => s.clientHeight)"))) == 1
+    cut = "shares => shares.filter((s) => s.scrollWidth > s.clientWidth).length"
+    assert shares.evaluate_all(cut) == 0
 
 
 def test_hover_explains_and_a_click_paints(page, explorer, model):
@@ -333,6 +445,18 @@ def test_in_a_sandboxed_frame_without_a_hosts_variables(page, tmp_path, model):
     expect(panel.locator(".prune-lab-counts")).to_contain_text("150 kept · 0 pruned")
     page.keyboard.press("End")
     expect(panel.locator(".prune-lab-counts")).to_contain_text("0 kept · 150 pruned")
+
+
+def test_in_a_sandboxed_frame_the_network_runs_in_the_browser(page, tmp_path):
+    explorer = MaskExplorer(trained_lenet(), "fc1.weight", amount=0.95, data=DIGITS)
+    save_page(explorer, tmp_path / "panel.html")
+    frame = '<iframe sandbox="allow-scripts" src="panel.html" width="900" height="900"></iframe>'
+    (tmp_path / "outside.html").write_text(frame)
+    page.goto((tmp_path / "outside.html").as_uri())
+    panel = page.frame_locator("iframe").get_by_role("group", name="Mask explorer for")
+    copy = trained_lenet()
+    prune.l1_unstructured(copy.fc1, "weight", 0.95)
+    assert measured_here(panel)[0] == right_of(copy)
 
 
 def test_a_budget_is_worked_out_without_python(page, open_page):

@@ -17,6 +17,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from prune_lab import prune
+from prune_lab.course import trained_lenet
+from prune_lab.data import load_digits
+from prune_lab.training import evaluate
 from tests.browser.conftest import browser, chromium_path  # noqa: F401
 from tests.browser.notebook import PATIENCE, until, write
 
@@ -47,6 +51,22 @@ def _():
 @app.cell
 def _(explorer, mo, panel):
     mo.md(f"FOLLOWS {{panel.value['amount']}} {{explorer.amount}} {{int(explorer.mask.sum())}}")
+    return
+"""
+MEASURING = """
+import marimo
+
+app = marimo.App()
+
+
+@app.cell
+def _():
+    import marimo as mo
+    from prune_lab.course import trained_lenet
+    from prune_lab.data import load_digits
+    from prune_lab.widgets import MaskExplorer
+    explorer = MaskExplorer(trained_lenet(), "fc1.weight", amount=0.9, data=load_digits())
+    mo.ui.anywidget(explorer)
     return
 """
 
@@ -121,6 +141,36 @@ def test_marimo(page, tmp_path):
             page,
             lambda amount, kept: page.get_by_text(f"FOLLOWS {amount} {amount} {kept}").wait_for(),
         )
+
+
+# Whether a page lets a worker run that a panel would begin.
+RUNS_WORKERS = """() => new Promise((done) => {
+    const worker = new Worker(URL.createObjectURL(new Blob(["self.postMessage(true)"])));
+    worker.onmessage = ({ data }) => done(data);
+    worker.onerror = () => done(false);
+})"""
+
+
+def test_in_marimo_the_kernel_measures(page, tmp_path):
+    """`marimo run` has its kernel in a thread, where nothing is traced: the page has no network."""
+    pytest.importorskip("marimo")
+    (tmp_path / "notebook.py").write_text(MEASURING)
+    command = "marimo run notebook.py --headless --no-token --host 127.0.0.1 --port {port}"
+    with serving(tmp_path, *command.split()) as address:
+        page.goto(address)
+        panel = page.get_by_role("group", name="Mask explorer for").first
+        panel.wait_for()
+        for amount in (0.9, 0.97):
+            panel.get_by_role("slider").first.fill(str(amount))
+            model = trained_lenet()
+            prune.l1_unstructured(model.fc1, "weight", amount)
+            digits = load_digits()
+            right = round(evaluate(model, digits.test_images, digits.test_labels) * 360)
+            counts = panel.locator(".prune-lab-counts")
+            expect(counts).to_contain_text(f"accuracy 98.6 % → {100 * right / 360:.1f} %")
+            expect(counts).not_to_contain_text("in this browser")
+            expect(counts).not_to_contain_text("no worker")
+        assert page.evaluate(RUNS_WORKERS) is True
 
 
 def test_notebook_7(page, tmp_path):

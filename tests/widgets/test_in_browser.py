@@ -36,6 +36,32 @@ return found;
 """
 
 
+# The curves as the panels' scripts ask for them, point by point.
+CURVES = """
+const parts = ["accuracy", "layers"].map((name) => `${folder}/../../widgets/static/${name}.js`);
+const [accuracy, layered] = await Promise.all(parts.map((part) => import(part)));
+const found = [];
+for (const { network, digits, orders, order, names, units, layers } of given) {
+  const read = await networkIn(bytes(network));
+  const made = measurer(read, await digitsIn(bytes(digits)));
+  for (const group of orders ? await ordersIn(bytes(orders), read) : []) made.rank(group.orders);
+  for (const [name, base64] of Object.entries(order))
+    made.rank({ [name]: new Int32Array(bytes(base64).buffer) });
+  const countsAt = (count) => Object.fromEntries(names.map((name) => [name, count]));
+  const wanted = layers
+    ? layered.curvePoints(layers.map((layer) => ({ ...layer, points: [] })))
+    : accuracy.curvePoints(units, countsAt, []);
+  const points = [];
+  for (const { amount, counts, name } of wanted) {
+    const { right } = await made.measureBeside(counts, async () => true);
+    points.push([name, amount, right]);
+  }
+  found.push(points);
+}
+return found;
+"""
+
+
 def text(parcel: bytes) -> str:
     return base64.b64encode(parcel).decode()
 
@@ -46,12 +72,6 @@ def given(panel, order, questions):
     assert panel.network
     parcels = {name: text(getattr(panel, name)) for name in ("network", "digits", "orders")}
     return {**parcels, "order": order, "questions": questions}
-
-
-def curve_in_browser(explorer):
-    counts = [at for _share, at in explorer._points()]
-    questions = [dict.fromkeys(explorer._ranking.names, at) for at in counts]
-    return given(explorer, {explorer.name: text(explorer.order)}, questions)
 
 
 class EveryOther(prune.BasePruningMethod):
@@ -90,12 +110,31 @@ def explorers():
 
 def test_the_explorers_curves_are_pythons_answer_by_answer() -> None:
     made = list(explorers())
-    found = in_node(MEASURE, [curve_in_browser(explorer) for explorer in made])
-    for explorer, rights in zip(made, found, strict=True):
+    jobs = []
+    for explorer in made:
+        job = given(explorer, {explorer.name: text(explorer.order)}, [])
+        ranking = explorer._ranking
+        jobs.append({**job, "names": ranking.names, "units": ranking.units})
+    for explorer, points in zip(made, in_node(CURVES, jobs), strict=True):
         explorer.measure()
-        wanted = [round(accuracy * TOTAL) for _share, accuracy in explorer.curve]
-        assert rights == wanted, explorer
-        assert len(set(wanted)) > 1
+        wanted = [[None, share, round(found * TOTAL)] for share, found in explorer.curve]
+        assert points == wanted, explorer
+        assert len({right for _name, _share, right in wanted}) > 1
+
+
+def test_each_layers_curve_is_pythons_answer_by_answer() -> None:
+    explorer = SensitivityExplorer(trained_lenet(), DIGITS, technique="ln_structured")
+    layers = [{"name": name, "units": units} for name, units in explorer._units().items()]
+    (points,) = in_node(CURVES, [{**given(explorer, {}, []), "layers": layers}])
+    explorer.measure()
+    assert sorted(points) == sorted(
+        [name, amount, round(found * TOTAL)]
+        for name, curve in explorer.curves.items()
+        for amount, found in curve
+    )
+    assert len(points) == 5 * 21
+    # The shape of every curve comes before its details.
+    assert {amount for _name, amount, _right in points[:25]} == {0, 0.25, 0.5, 0.75, 1}
 
 
 def test_several_layers_at_once_are_pythons_answer_by_answer() -> None:
@@ -121,6 +160,45 @@ def test_several_layers_at_once_are_pythons_answer_by_answer() -> None:
                 for name, at in counts.items()
             }
             assert right == round(trial.accuracy(values) * TOTAL)
+
+
+# The worker itself: a curve's point, and a question of the hand's that comes meanwhile.
+WORKER = """
+const said = [];
+globalThis.self = { postMessage: (answer) => said.push(answer) };
+globalThis.MessageChannel = class {
+  port1 = {};
+  port2 = { postMessage: () => setImmediate(() => this.port1.onmessage()) };
+};
+await import(`${folder}/worker.js`);
+const hear = (data) => self.onmessage({ data: { orders: {}, key: 0, ...data } });
+const parcels = { network: bytes(given.network), digits: bytes(given.digits) };
+const order = new Int32Array(bytes(given.order).buffer);
+const [a, b] = [600, 800].map((count) => ({ "fc3.weight": count }));
+await hear({ parcels, orders: { "fc3.weight": order }, counts: a, key: 1 });
+const broken = hear({ counts: a, beside: true });
+for (let i = 0; i < 3; i += 1) await new Promise(setImmediate); // it has begun
+await hear({ counts: b, key: 2 });
+await broken;
+await hear({ counts: a, beside: true });
+return said.map(({ key, beside, right, counts }) => ({ key, beside, right, counts }));
+"""
+
+
+def test_a_curves_point_gives_way_to_the_hand() -> None:
+    explorer = MaskExplorer(trained_lenet(), "fc3.weight", data=DIGITS)
+    first, hand, point = in_node(WORKER, given(explorer, text(explorer.order), []))
+    trial, ranking = explorer._trial_of(), explorer._ranking
+    rights = [
+        round(
+            trial.accuracy({n: explorer._values()[n].where(m, 0) for n, m in masks.items()}) * TOTAL
+        )
+        for masks in map(ranking.masks, (600, 800))
+    ]
+    assert [first["right"], hand["right"]] == rights
+    assert [first["key"], hand["key"]] == [1, 2]
+    assert point == {"beside": True, "right": rights[0], "counts": {"fc3.weight": 600}}
+    assert rights[0] != rights[1]
 
 
 # The pad

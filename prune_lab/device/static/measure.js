@@ -51,7 +51,8 @@ function named(output, classes, lane) {
 }
 
 /**
- * Reads all the pictures: which class the network names for each. Throws an Error, one sentence, where they do not fit.
+ * Reads all the pictures, eight at a time: which class the network names for each. Throws an Error, one sentence, where
+ * they do not fit.
  * @param {Network} network
  * @param {ReturnType<typeof program>} made  Its program.
  * @param {Digits} digits
@@ -61,15 +62,27 @@ export function reader(network, { size, classes, run }, digits) {
   if (pixels.length !== labels.length * size)
     throw new Error(`${labels.length} pictures of ${size} pixels are needed, but there are ${pixels.length} pixels`);
   const images = batches(digits, network, size);
-  return () => {
+  return function* () {
     const found = new Uint8Array(labels.length);
-    images.forEach((batch, i) => {
+    for (const [i, batch] of images.entries()) {
       const output = run(batch);
       for (let lane = 0; lane < LANES && i * LANES + lane < found.length; lane += 1)
         found[i * LANES + lane] = named(output, classes, lane);
-    });
+      yield;
+    }
     return found;
   };
+}
+
+/**
+ * What is read when all is read.
+ * @param {Generator<void, Uint8Array>} reading
+ */
+export function whole(reading) {
+  for (;;) {
+    const { done, value } = reading.next();
+    if (done) return value;
+  }
 }
 
 /**
@@ -81,14 +94,31 @@ export function measurer(network, digits) {
   const made = program(network);
   const [read, weights] = [reader(network, made, digits), prunable(network, made)];
   const { labels } = digits;
+  const rightOf = (/** @type {Uint8Array} */ found) =>
+    found.reduce((sum, name, i) => sum + (name === labels[i] ? 1 : 0), 0);
   return {
     rank: weights.rank,
     /** @param {Counts} counts @returns {Measured} */
     measure(counts) {
       weights.prune(counts);
       const started = performance.now();
-      const right = read().reduce((sum, found, i) => sum + (found === labels[i] ? 1 : 0), 0);
+      const right = rightOf(whole(read()));
       return { right, of: labels.length, milliseconds: performance.now() - started, bytes: weights.bytes() };
+    },
+    /**
+     * Measure what can wait: how many are read right, null where `goesOn`, asked between any eight pictures and the
+     * next, says no. It may have measured something else meanwhile, and then must say no.
+     * @param {Counts} counts
+     * @param {() => Promise<boolean>} goesOn
+     */
+    async measureBeside(counts, goesOn) {
+      weights.prune(counts);
+      const reading = read();
+      for (;;) {
+        const { done, value } = reading.next();
+        if (done) return { right: rightOf(value), of: labels.length };
+        if (!(await goesOn())) return null;
+      }
     },
   };
 }

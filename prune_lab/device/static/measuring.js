@@ -8,8 +8,11 @@ import { asking } from "./asking.js";
 
 /**
  * `key` says which question this is; the answer brings it back. `dense` is measured without any pruning from here.
- * @typedef {{ parcels?: Parcels, orders: Orders, counts: Counts, key: number }} Question
+ * @typedef {{ parcels?: Parcels, orders: Orders, counts: Counts, key: number, beside?: boolean }} Question
  * @typedef {Measured & { dense: Measured, key: number }} Answer
+ *
+ * What was measured when nothing else was asked.
+ * @typedef {{ right: number, of: number, counts: Counts, beside: true }} Beside
  */
 
 /**
@@ -17,14 +20,15 @@ import { asking } from "./asking.js";
  * order goes to the worker once: a question is a few numbers.
  * @param {string} script  worker.js with its parts, see `asking`.
  * @param {Parcels} parcels  The worker is given them once.
- * @param {(found: Answer | { failed: string }) => void} heard  `failed` is one sentence.
+ * @param {(found: Answer | Beside | { failed: string }) => void} heard  `failed` is one sentence.
  */
 export function measuring(script, parcels, heard) {
-  const { ask, stop } = asking(script, heard, (/** @type {Question} */ earlier, /** @type {Question} */ later) => ({
+  const join = (/** @type {Question} */ earlier, /** @type {Question} */ later) => ({
     ...earlier,
     ...later,
     orders: { ...earlier.orders, ...later.orders },
-  }));
+  });
+  const { ask, askBeside, stop } = asking(script, heard, join);
   /** @type {Map<string, Int32Array>} */
   const known = new Map();
   let first = true;
@@ -40,6 +44,11 @@ export function measuring(script, parcels, heard) {
       ask({ ...(first && { parcels }), orders: Object.fromEntries(fresh), counts, key });
       first = false;
     },
+    /**
+     * Measure this too, by the orders of the last question, if nothing else is to be done. A question breaks it off.
+     * @param {Counts} counts
+     */
+    beside: (counts) => askBeside({ orders: {}, counts, key: -1 }),
     stop,
   };
 }

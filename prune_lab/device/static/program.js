@@ -24,7 +24,8 @@ const room = (shape) => ({ shape, values: new Float64Array(LANES * product(shape
  * @returns {Lists}
  */
 function listed({ shape: [rows, inside, height = 1, width = 1], values }, [, down = 1, across = 1], groups) {
-  const kept = values.reduce((count, weight) => count + (weight !== 0 ? 1 : 0), 0);
+  let kept = 0;
+  for (const weight of values) if (weight !== 0) kept += 1;
   const [ends, places] = [new Int32Array(rows + 1), new Int32Array(kept)];
   const weights = new Float32Array(kept);
   let [found, i] = [0, 0];
@@ -153,14 +154,39 @@ function layer({ weight, bias, stride = [1, 1], padding = [0, 0], groups = [1, 1
  * @param {Float64Array} to
  */
 function largest({ ends, places }, windows, from, to) {
-  to.fill(-Infinity);
-  for (let row = 0, at = 0; row + 1 < ends.length; row += 1)
-    for (let window = 0; window < windows.length; window += 1, at += LANES)
-      for (let k = ends[row]; k < ends[row + 1]; k += 1) {
-        const i = windows[window] + places[k];
-        for (let lane = 0; lane < LANES; lane += 1)
-          if (!(from[i + lane] <= to[at + lane])) to[at + lane] = from[i + lane];
+  for (let row = 0, at = 0; row + 1 < ends.length; row += 1) {
+    const [start, end] = [ends[row], ends[row + 1]];
+    for (let window = 0; window < windows.length; window += 1, at += LANES) {
+      const corner = windows[window];
+      let s0 = -Infinity;
+      let s1 = -Infinity;
+      let s2 = -Infinity;
+      let s3 = -Infinity;
+      let s4 = -Infinity;
+      let s5 = -Infinity;
+      let s6 = -Infinity;
+      let s7 = -Infinity;
+      for (let k = start; k < end; k += 1) {
+        const i = corner + places[k];
+        s0 = Math.max(s0, from[i]);
+        s1 = Math.max(s1, from[i + 1]);
+        s2 = Math.max(s2, from[i + 2]);
+        s3 = Math.max(s3, from[i + 3]);
+        s4 = Math.max(s4, from[i + 4]);
+        s5 = Math.max(s5, from[i + 5]);
+        s6 = Math.max(s6, from[i + 6]);
+        s7 = Math.max(s7, from[i + 7]);
       }
+      to[at] = s0;
+      to[at + 1] = s1;
+      to[at + 2] = s2;
+      to[at + 3] = s3;
+      to[at + 4] = s4;
+      to[at + 5] = s5;
+      to[at + 6] = s6;
+      to[at + 7] = s7;
+    }
+  }
 }
 
 /**

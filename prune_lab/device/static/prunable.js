@@ -11,7 +11,7 @@
  * @typedef {Record<string, number>} Counts
  *
  * A weight as it came, which operations read it, when its entries go, how many are gone, and what is left.
- * @typedef {{ numbers: number[], whole: Learnt, order: Int32Array, count: number, now: Float32Array }} Weight
+ * @typedef {{ numbers: number[], whole: Learnt, order: Int32Array, gone: number, now: Float32Array }} Weight
  */
 
 /**
@@ -23,6 +23,17 @@ export function bytesOf(values) {
   let kept = 0;
   for (let i = 0; i < values.length; i += 1) if (values[i] !== 0) kept += 1;
   return Math.min(4 * values.length, 4 * kept + Math.ceil(values.length / 8));
+}
+
+/**
+ * How many entries are gone when so many places are.
+ * @param {Int32Array} order
+ * @param {number} count
+ */
+function goneAt(order, count) {
+  let gone = 0;
+  for (let i = 0; i < order.length; i += 1) if (order[i] < count) gone += 1;
+  return gone;
 }
 
 /**
@@ -39,7 +50,7 @@ function weightsOf({ operations }) {
     if (known) known.numbers.push(number);
     else {
       const order = new Int32Array(whole.values.length);
-      weights.set(name, { numbers: [number], whole, order, count: 0, now: whole.values });
+      weights.set(name, { numbers: [number], whole, order, gone: 0, now: whole.values });
     }
   });
   return weights;
@@ -66,10 +77,12 @@ export function prunable(network, { put }) {
    * @param {number} count
    */
   function pruneTo(weight, count) {
-    if (count === weight.count) return;
     const { numbers, whole, order } = weight;
-    weight.count = count;
-    weight.now = count > 0 ? whole.values.map((value, i) => (order[i] >= count ? value : 0)) : whole.values;
+    const gone = goneAt(order, count);
+    if (gone === weight.gone) return; // more or less of the order, but the same entries: those of other weights
+    weight.gone = gone;
+    weight.now = whole.values.slice();
+    for (let i = 0; i < order.length; i += 1) if (order[i] < count) weight.now[i] = 0;
     for (const number of numbers) put(number, { ...whole, values: weight.now });
   }
 
@@ -81,6 +94,7 @@ export function prunable(network, { put }) {
         if (order.length !== weight.order.length) throw new Error(`the order of ${name} has another size`);
         pruneTo(weight, 0);
         weight.order = order;
+        weight.gone = goneAt(order, 0);
       }
     },
     /** @param {Counts} counts */

@@ -1,18 +1,20 @@
-// What pruning costs: the curve of accuracy against amount, measured beside the kernel, and the accuracy now, which
-// the browser may measure itself.
+// What pruning costs: the curve of accuracy against amount, and the accuracy now, measured beside the kernel or in this
+// browser.
 
 import { button, show } from "./controls.js";
 import { drawCurves, heightAt } from "./curve.js";
-import { COST_EXPLAINED, toldOf } from "./in_browser.js";
-import { element, forPython, write } from "./panel.js";
+import { COST_EXPLAINED, isAlone, pointsOf, toldOf } from "./in_browser.js";
+import { countOf } from "./order.js";
+import { element, write } from "./panel.js";
 
 /** @import { Point } from "./curve.js" */
-/** @import { Host } from "./dialogue.js" */
-/** @import { InBrowser } from "./in_browser.js" */
+/** @import { Host, Model } from "./dialogue.js" */
+/** @import { Curves, InBrowser, Wanted } from "./in_browser.js" */
 /** @import { Screen } from "./panel.js" */
 /** @import { Preview } from "./preview.js" */
 
 const TALL = 130; // CSS pixels, for text of the size 14
+const POINTS = 20; // steps of the amount at which the accuracy is measured, as in accuracy.py
 
 /**
  * @param {number} share
@@ -27,7 +29,37 @@ export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} 
 export const shortPercent = (share) => `${Number((100 * share).toFixed(1))} %`;
 
 /**
- * The part: how far work beside the kernel has come, and the button that stops it or lets it go on.
+ * Where the curve is measured.
+ * @param {number} units  That can go.
+ * @param {(count: number) => Record<string, number>} countsAt  What goes of each parameter with so many of them.
+ * @param {Point[]} known  By Python.
+ * @returns {Wanted[]}
+ */
+export function curvePoints(units, countsAt, known) {
+  const [steps, shares] = [Math.min(POINTS, units), new Map(known)];
+  return Array.from({ length: units ? steps + 1 : 0 }, (_, step) => {
+    const amount = Number((step / steps).toFixed(4));
+    return { amount, counts: countsAt(countOf(step / steps, units)), share: shares.get(amount) };
+  });
+}
+
+/**
+ * The explorer's curve as far as it is known, and how far that is.
+ * @param {Model} model
+ * @param {Wanted[]} wanted
+ * @param {InBrowser} measured
+ */
+export function curveNow(model, wanted, { curves }) {
+  if (!curves) {
+    return { points: model.get("curve"), done: model.get("progress"), curves, measuring: model.get("measuring") };
+  }
+  const points = pointsOf(wanted, curves);
+  return { points, done: wanted.length ? points.length / wanted.length : 1, curves, measuring: curves.measuring };
+}
+
+/**
+ * The part: how far slow work has come, and the button that stops it or lets it go on: Python's, beside the kernel, or
+ * this browser's own.
  * @param {Host} host
  * @param {string} label
  * @param {[string, string]} presses  Python's buttons for that.
@@ -35,18 +67,20 @@ export const shortPercent = (share) => `${Number((100 * share).toFixed(1))} %`;
 export function progressBar({ dialogue }, label, [stop, goOn] = ["stop", "go_on"]) {
   const bar = element("progress", { max: 1, "aria-label": label });
   const words = element("span");
-  let measuring = false;
-  const halt = button("Stop", () => dialogue.press(measuring ? stop : goOn));
-  const box = element("div", { class: "prune-lab-progress" }, bar, words, forPython(halt));
+  let press = () => {};
+  const halt = button("Stop", () => press());
+  const box = element("div", { class: "prune-lab-progress" }, bar, words, halt);
   return {
     box,
-    /** @param {{ done: number, measuring: boolean, said?: string }} now */
-    draw({ done, measuring: on, said = "" }) {
-      measuring = on;
-      box.hidden = done >= 1;
+    /** @param {{ done: number, measuring: boolean, said?: string, curves?: Curves | null }} now */
+    draw({ done, measuring, said = "", curves = null }) {
+      const nobody = !curves && isAlone(dialogue);
+      press = curves ? curves.press : () => dialogue.press(measuring ? stop : goOn);
+      show(box, done < 1, true); // what lies below stays where it is
       bar.value = done;
-      write(words, dialogue.away ? "Python measures it." : said);
-      write(halt, on ? "Stop" : "Go on");
+      write(words, nobody ? "Python measures it." : said);
+      write(halt, measuring ? "Stop" : "Go on");
+      halt.disabled = nobody;
     },
   };
 }
@@ -73,16 +107,16 @@ export function accuracyCurve(host) {
       width = box.clientWidth;
     },
     /**
-     * @param {Preview} now
+     * @param {Preview & { curve: ReturnType<typeof curveNow> }} now
      * @param {Screen} screen
      */
-    draw({ movable, shown, count, units, accuracy }, screen) {
+    draw({ movable, shown, count, units, accuracy, curve }, screen) {
       const measured = model.get("measures") && movable;
       show(box, measured, shown.by_hand); // one mask has no curve
       if (!measured) return;
-      const points = /** @type {Point[]} */ (model.get("curve"));
+      const { points } = curve;
       const at = units ? count / units : 0;
-      progress.draw({ done: model.get("progress"), measuring: model.get("measuring") });
+      progress.draw(curve);
       const there = accuracy ?? heightAt(points, at);
       canvas.setAttribute(
         "aria-label",
@@ -112,14 +146,16 @@ export function nearby(points, share) {
  */
 export function accuracyWords({ model }) {
   const [before, after] = [element("b"), element("b")];
-  const took = element("span", { title: COST_EXPLAINED });
+  // Its room is kept: what stands below must not move when it comes.
+  const room = model.get("network").byteLength ? "prune-lab-took" : "";
+  const took = element("span", { title: COST_EXPLAINED, class: room });
   const here = element("span", {}, after, took);
   const box = element("span", {}, " · accuracy ", before, " → ", here);
   return {
     box,
-    /** @param {Preview & { measured: InBrowser }} now */
+    /** @param {Preview & { measured: InBrowser, curve: ReturnType<typeof curveNow> }} now */
     draw(now) {
-      const points = /** @type {Point[]} */ (model.get("curve"));
+      const { points } = now.curve;
       const [first] = points;
       const { share, dense, late, paid } = toldOf(now);
       box.hidden = !model.get("measures");

@@ -5,6 +5,8 @@
 // - Another edition, Python's word for a network with its orders, has another worker: an old network answers
 //   nothing any more.
 // - What Python has measured is not measured here as well, until the hand moves something.
+// - Curves are measured here where there is no Python: point by point when the hand rests, and what the hand asks
+//   breaks a point off.
 // - What was measured here is told to Python as soon as it knows what was asked. From then on it leaves such
 //   questions to the browser. Where no worker can be had, Python hears that.
 
@@ -13,18 +15,30 @@ import { measuring } from "../../device/static/measuring.js";
 /** @import { Answer } from "../../device/static/measuring.js" */
 /** @import { Parcels } from "../../device/static/parcels.js" */
 /** @import { Counts, Orders } from "../../device/static/prunable.js" */
-/** @import { Host, Model } from "./dialogue.js" */
+/** @import { Point } from "./curve.js" */
+/** @import { Dialogue, Host, Model } from "./dialogue.js" */
 
 /**
  * How much of each parameter goes; orders that Python has not given along; whether Python has measured it.
  * @typedef {{ counts: Counts, orders?: Orders, known: boolean }} Asked
  *
- * What was measured last, and whether that was this question; whether no worker can be had.
- * @typedef {{ found: Answer | null, current: boolean, unable: boolean }} InBrowser
+ * A point of a curve: its amount, how much of each parameter goes there, and the share that is read right, if Python
+ * has measured it.
+ * @typedef {{ amount: number, counts: Counts, share: number | undefined }} Wanted
+ *
+ * The curves, where this browser measures them: the share that is read right, undefined while it is not known; whether
+ * they are being measured; and how to stop that, or go on.
+ * @typedef {{ shareOf: (counts: Counts) => number | undefined, measuring: boolean, press: () => void }} Curves
+ *
+ * What was measured last, and whether that was this question; whether no worker can be had; null where Python measures
+ * the curves.
+ * @typedef {{ found: Answer | null, current: boolean, unable: boolean, curves: Curves | null }} InBrowser
  */
 
+const REST = 300; // milliseconds without another question, until the curves go on
+
 /** @type {InBrowser} */
-export const NOT_ASKED = { found: null, current: false, unable: false };
+export const NOT_ASKED = { found: null, current: false, unable: false, curves: null };
 
 export const COST_EXPLAINED =
   "Your browser has read all the digits, in so many milliseconds. The bytes are the network's float32 numbers " +
@@ -52,6 +66,23 @@ export function toldOf({ accuracy, measured: { found, current, unable } }) {
   };
 }
 
+/**
+ * Whether there is no Python that could measure: not there yet, gone, or never there, in a page.
+ * @param {Dialogue} dialogue
+ */
+export const isAlone = ({ away, presence }) => away || presence.nobody;
+
+/**
+ * What is known of a curve, by Python or by this browser.
+ * @param {Wanted[]} wanted
+ * @param {Curves | null} curves
+ * @returns {Point[]}
+ */
+export const pointsOf = (wanted, curves) =>
+  wanted.flatMap(({ amount, counts, share = curves?.shareOf(counts) }) =>
+    share === undefined ? [] : [[amount, share]],
+  );
+
 /** @param {ArrayBufferView} view */
 const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
 
@@ -72,6 +103,12 @@ const isSame = (one, other) =>
   one !== null &&
   JSON.stringify(one.counts) === JSON.stringify(other.counts) &&
   Object.entries(other.orders ?? {}).every(([name, order]) => one.orders?.[name] === order);
+
+/**
+ * What an answer is remembered by: nothing goes of what is not named.
+ * @param {Counts} counts
+ */
+const keyOf = (counts) => JSON.stringify(Object.entries(counts).filter(([, count]) => count > 0));
 
 /**
  * The worker of the panel's present edition, begun when it is needed first. `make` begins one, and may say that it
@@ -130,13 +167,39 @@ export function inBrowser(host, redraw) {
   /** @type {Answer | null} */
   let found = null;
   let [number, told] = [0, false]; // of the last question, and whether Python has its answer
+  /** @type {Map<string, number>} */
+  const shares = new Map(); // of the digits read right, at points of curves
+  let [timer, halted] = [0, false]; // until the hand has rested, 0 when it has; and whether the curves are to wait
   const life = workerOf(host, redraw, (parcels, fail) => {
     [asked, found] = [null, null];
+    shares.clear();
     return measuring(model.get("worker"), parcels, (answer) => {
       if ("failed" in answer) return fail(answer.failed);
-      found = answer;
+      if ("beside" in answer) shares.set(keyOf(answer.counts), answer.right / answer.of);
+      else {
+        found = answer;
+        shares.set(keyOf({}), answer.dense.right / answer.of);
+      }
       redraw();
     });
+  });
+
+  function rest() {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      timer = 0;
+      redraw();
+    }, REST);
+  }
+
+  /** @type {() => Curves} */
+  const curves = () => ({
+    shareOf: (counts) => shares.get(keyOf(counts)),
+    measuring: !halted,
+    press() {
+      halted = !halted;
+      redraw();
+    },
   });
 
   function tell() {
@@ -149,21 +212,32 @@ export function inBrowser(host, redraw) {
 
   return {
     /**
-     * What is known; it is asked if it is another question than before.
+     * What is known; it is asked if it is another question than before. Where there is no Python, so are the points of
+     * curves that nobody knows yet, the first ones first.
      * @param {Asked} question
+     * @param {Wanted[]} wanted
      * @returns {InBrowser}
      */
-    answer(question) {
-      const worker = life.get(!question.known);
-      if (!worker) return { ...NOT_ASKED, unable: life.unable() };
+    answer(question, wanted) {
+      const alone = isAlone(dialogue);
+      const unknown = (/** @type {Wanted} */ { share, counts }) => share === undefined && !shares.has(keyOf(counts));
+      const missing = alone && !halted ? wanted.filter(unknown) : [];
+      const worker = life.get(!question.known || missing.length > 0);
+      const own = alone && !life.unable() && model.get("network").byteLength > 0;
+      if (!worker) return { ...NOT_ASKED, unable: life.unable(), curves: own ? curves() : null };
       if (!isSame(asked, question)) {
         [asked, number, told] = [question, number + 1, question.known];
         worker.ask(question.counts, question.orders, number);
+        rest();
       }
       const current = found?.key === number;
       if (current) tell();
-      return { found, current, unable: false };
+      if (current && !timer && missing.length) worker.beside(missing[0].counts);
+      return { found, current, unable: false, curves: own ? curves() : null };
     },
-    stop: life.stop,
+    stop() {
+      clearTimeout(timer);
+      life.stop();
+    },
   };
 }

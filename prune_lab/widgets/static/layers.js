@@ -6,7 +6,10 @@ import { named, offered } from "./techniques.js";
 
 /** @import { Point } from "./curve.js" */
 /** @import { Host } from "./dialogue.js" */
+/** @import { Wanted } from "./in_browser.js" */
 /** @import { Technique } from "./techniques.js" */
+
+const STEPS = 20; // of the amount, on every curve, as in sensitivity_explorer.py
 
 /**
  * Runs of [how many units, entries in each].
@@ -48,6 +51,23 @@ export function entriesIn(runs, count) {
     left = Math.max(0, left - units);
   }
   return entries;
+}
+
+/**
+ * The points of all layers' curves, in the order in which they are measured: the shape of every curve before its details.
+ * @param {Pick<Layer, "name" | "units" | "points">[]} layers
+ * @returns {(Wanted & { name: string })[]}
+ */
+export function curvePoints(layers) {
+  const steps = Array.from({ length: STEPS + 1 }, (_, step) => step);
+  const first = steps.filter((step) => step % (STEPS / 4) === 0);
+  const known = layers.map(({ points }) => new Map(points));
+  return [...new Set([...first, ...steps])].flatMap((step) =>
+    layers.map(({ name, units }, i) => {
+      const amount = step / STEPS;
+      return { name, amount, counts: { [name]: countOf(amount, units) }, share: known[i].get(amount) };
+    }),
+  );
 }
 
 /**

@@ -2,7 +2,7 @@
 // tensor what is left of its blocks at each step, so the slider needs no kernel. Only a new layer or
 // technique and the accuracy come from Python. What is on the screen stands in preview.js; here the parts are put together.
 
-import { accuracyCurve, accuracyWords } from "./accuracy.js";
+import { accuracyCurve, accuracyWords, curveNow, curvePoints } from "./accuracy.js";
 import { AMOUNT_BOX, amountControl, grouped, pythonFloat } from "./amount.js";
 import { applies, message } from "./applies.js";
 import { codeLine } from "./code.js";
@@ -17,7 +17,7 @@ import { previewOf, RANKED_BY } from "./preview.js";
 import { optionControls, seedBox, techniqueMenu } from "./techniques.js";
 
 /** @import { Host, Model } from "./dialogue.js" */
-/** @import { Asked, InBrowser } from "./in_browser.js" */
+/** @import { Asked } from "./in_browser.js" */
 /** @import { Preview } from "./preview.js" */
 
 const LISTED = 500; // entries; a longer mask by hand is not written out (as in Python)
@@ -94,7 +94,7 @@ function counts(host, { stop }) {
       sparsity,
       cost.box,
     ),
-    /** @param {Preview & { measured: InBrowser }} now */
+    /** @param {ReturnType<typeof told>} now */
     draw(now) {
       const { entries, gone } = now;
       write(kept, gone === null ? "…" : grouped(entries - gone));
@@ -128,15 +128,26 @@ function lineOfCode(model, { shown, tensor: { order }, movable, amount: [kind, f
 }
 
 /**
- * What the accuracy is wanted of: the parameter on show and, for a global technique, those ranked with it.
+ * What goes with so many units: of the parameter on show and, for a global technique, of those ranked with it.
+ * @param {Model} model
+ * @param {Preview} now
+ * @param {number} count
+ */
+function countsAt(model, { name, painted }, count) {
+  const together = painted ? [] : model.get("parameters").filter((/** @type {any} */ { steps }) => steps);
+  return { ...Object.fromEntries(together.map((/** @type {any} */ one) => [one.name, count])), [name]: count };
+}
+
+/**
+ * What the accuracy is wanted of.
  * @param {Model} model
  * @param {Preview} now
  * @returns {Asked}
  */
-function questionOf(model, { name, count, painted, tensor: { order }, accuracy }) {
-  const together = painted ? [] : model.get("parameters").filter((/** @type {any} */ { steps }) => steps);
-  const counts = { ...Object.fromEntries(together.map((/** @type {any} */ one) => [one.name, count])), [name]: count };
-  return { counts, ...(order && { orders: { [name]: order } }), known: accuracy !== null };
+function questionOf(model, now) {
+  const { name, count, accuracy, tensor } = now;
+  const { order } = tensor;
+  return { counts: countsAt(model, now, count), ...(order && { orders: { [name]: order } }), known: accuracy !== null };
 }
 
 /**
@@ -148,11 +159,14 @@ function questionOf(model, { name, count, painted, tensor: { order }, accuracy }
 function told({ model }, read, here) {
   const now = read();
   const asks = model.get("measures") && now.there && !now.waiting;
-  const measured = asks ? here.answer(questionOf(model, now)) : NOT_ASKED;
+  const units = now.movable ? now.units : 0; // one mask has no curve
+  const wanted = curvePoints(units, (count) => countsAt(model, now, count), model.get("curve"));
+  const measured = asks ? here.answer(questionOf(model, now), wanted) : NOT_ASKED;
   const { found, current } = measured;
   return {
     ...now,
     measured,
+    curve: curveNow(model, wanted, measured),
     accuracy: now.accuracy ?? (found && current ? found.right / found.of : null),
     code: lineOfCode(model, now),
     message: model.get("message"),

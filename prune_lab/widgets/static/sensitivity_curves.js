@@ -7,6 +7,7 @@ import { element, write } from "./panel.js";
 import { placeOf, scaleOf, shareAt } from "./plot.js";
 
 /** @import { Host } from "./dialogue.js" */
+/** @import { InBrowser } from "./in_browser.js" */
 /** @import { Layer, Layers } from "./layers.js" */
 /** @import { Screen } from "./panel.js" */
 /** @import { Spot } from "./sensitivity_explorer.js" */
@@ -77,14 +78,15 @@ export function sensitivityCurves(host, spot, point) {
   });
   canvas.addEventListener("pointerleave", () => point({ pointed: -1, at: null }));
 
-  /** @param {Layers} now */
-  function tell({ layers, current }) {
+  /** @param {Layers & { measured: InBrowser }} now */
+  function tell({ layers, current, measured: { curves } }) {
     const done = layers.reduce((sum, { points }) => sum + points.length, 0);
     const total = POINTS * layers.length;
-    const stopped = model.get("stopped");
+    const stopped = curves ? !curves.measuring : model.get("stopped");
     progress.draw({
       done: total ? done / total : 1,
       measuring: !stopped,
+      curves,
       said: current
         ? `${grouped(done)} of ${grouped(total)} points${stopped ? ", stopped" : ""}`
         : "Waiting for the kernel.",
@@ -102,7 +104,7 @@ export function sensitivityCurves(host, spot, point) {
       size.width = box.clientWidth;
     },
     /**
-     * @param {Layers} now
+     * @param {Layers & { measured: InBrowser }} now
      * @param {Screen} screen
      */
     draw(now, screen) {

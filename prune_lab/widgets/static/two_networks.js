@@ -1,7 +1,7 @@
 // A network and its pruned copy, as DigitPad asks them where there is no Python: what each reads in a picture, and
 // which of the data's digits pruning breaks.
 
-import { reader } from "../../device/static/measure.js";
+import { reader, whole } from "../../device/static/measure.js";
 import { digitsIn, networkIn, ordersIn } from "../../device/static/parcels.js";
 import { answer, program } from "../../device/static/program.js";
 import { prunable } from "../../device/static/prunable.js";
@@ -92,8 +92,8 @@ export async function twoNetworks(parcels) {
     next: (after) => digitAt(digits, (after + 1) % labels.length),
     /** The next one that the network reads right and its pruned copy wrong, null if there is none. @param {number} after */
     broken(after) {
-      right ??= readDense();
-      found ??= readPruned();
+      right ??= whole(readDense());
+      found ??= whole(readPruned());
       for (let i = 1; i <= labels.length; i += 1) {
         const at = (after + i) % labels.length;
         if (right[at] === labels[at] && found[at] !== labels[at]) return digitAt(digits, at);
