@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from prune_lab.prune.ranking import keep_largest
 from prune_lab.widgets.ranking import PIECE, Ranking, Steps, Work, hashed, pieces
 
+LEADING = 16  # bits of a magnitude: few of those about a cut share them
 COARSE = 22  # bits of a magnitude that tell its step, unless a cut is among those that share them
 
 
@@ -50,6 +51,34 @@ class Magnitudes(Ranking):
                 mask[before == 1] = part
             masks[name] = mask
         return masks
+
+    def find(self, count: int) -> Generator[float, None, dict[str, Tensor]]:
+        """Find the cut by the first bits of all magnitudes, then rank those that share them."""
+        tally, done = np.zeros(1 << LEADING, dtype=np.int64), 0
+        for name in self.names:
+            for _, bits, before in self._bits(name):
+                first = _leading(bits if before is None else bits[before == 1])
+                tally += np.bincount(first, minlength=len(tally))
+                done += len(bits)
+                yield 0.6 * done / self.entries
+        cut = int(np.searchsorted(tally.cumsum(), count))
+        masks, near = {}, _Near(count - int(tally[:cut].sum()))
+        done = 0
+        for name in self.names:
+            masks[name] = torch.empty(self._scores[name].shape, dtype=torch.bool)
+            for at, bits, before in self._bits(name):
+                first = _leading(bits)
+                kept = masks[name].view(-1)[at : at + len(bits)].numpy()
+                kept[:] = first > cut
+                there = first == cut
+                if before is not None:  # what was scaled by some 0.5 neither goes nor is gone
+                    kept[before != 1] = before[before != 1] != 0
+                    there &= before == 1
+                near.add(kept, bits, np.flatnonzero(there))
+                done += len(bits)
+                yield 0.6 + 0.4 * done / self.entries
+        near.tell()
+        return {name: mask.to(self._scores[name].device) for name, mask in masks.items()}
 
     def gone(self, name: str, count: int) -> int:
         """Return how many entries of a parameter are gone; of a single one that is known."""
@@ -121,6 +150,35 @@ class Magnitudes(Ranking):
             sizes = torch.abs(part.to("cpu", room.dtype), out=room[: len(part)])
             mask = None if masks is None else next(masks)[1].cpu().float().numpy()
             yield at, _bits_of(sizes), mask
+
+
+class _Near:
+    """Those magnitudes about the cut that share their first bits: they are ranked together.
+
+    Args:
+        to_go: how many of them go.
+    """
+
+    def __init__(self, to_go: int) -> None:
+        self._to_go = to_go
+        self._parts: list[tuple[np.ndarray, np.ndarray]] = []  # of a mask, and the places in it
+        self._bits: list[np.ndarray] = []
+
+    def add(self, kept: np.ndarray, bits: np.ndarray, places: np.ndarray) -> None:
+        """Add those of a piece."""
+        self._parts.append((kept, places))
+        self._bits.append(bits[places])
+
+    def tell(self) -> None:
+        """Say in all the masks which of them are kept."""
+        together = np.concatenate(self._bits)
+        sizes = torch.from_numpy(together.view("f8" if together.itemsize == 8 else "f4"))
+        (kept,) = keep_largest([sizes], self._to_go)
+        ends = np.cumsum([len(places) for _, places in self._parts])
+        for (mask, places), left in zip(
+            self._parts, np.split(kept.numpy() != 0, ends[:-1]), strict=True
+        ):
+            mask[places] = left
 
 
 class _Cuts(NamedTuple):
@@ -196,6 +254,10 @@ class _Teller:
         at[same] = np.searchsorted(self._counts[1:], place, "right")
         self._seen += sizes
         return at
+
+
+def _leading(bits: np.ndarray) -> np.ndarray:
+    return bits >> (8 * bits.itemsize - 1 - LEADING)
 
 
 def _bits_of(sizes: Tensor) -> np.ndarray:
