@@ -54,27 +54,32 @@ class Magnitudes(Ranking):
 
     def find(self, count: int) -> Generator[float, None, dict[str, Tensor]]:
         """Find the cut by the first bits of all magnitudes, then rank those that share them."""
-        tally, done = np.zeros(1 << LEADING, dtype=np.int64), 0
+        tally, done, room = np.zeros(1 << LEADING, dtype=np.int64), 0, self._room()
+        shift = 8 * room.itemsize - 1 - LEADING
         for name in self.names:
-            for _, bits, before in self._bits(name):
-                first = _leading(bits if before is None else bits[before == 1])
+            for _, bits, before in self._bits(name, room):
+                first = (bits if before is None else bits[before == 1]) >> shift
                 tally += np.bincount(first, minlength=len(tally))
                 done += len(bits)
                 yield 0.6 * done / self.entries
         cut = int(np.searchsorted(tally.cumsum(), count))
-        masks, near = {}, _Near(count - int(tally[:cut].sum()))
-        done = 0
+        near, done = _Near(count - int(tally[:cut].sum())), 0
+        # Of the scores' type at once: bools beside it would take a quarter of the model.
+        masks = {n: torch.empty(s.shape, dtype=s.dtype) for n, s in self._scores.items()}
+        # The same memory for all pieces: what is kept of each would break up what they free.
+        above, not_below = np.empty((2, PIECE), dtype=bool)
         for name in self.names:
-            masks[name] = torch.empty(self._scores[name].shape, dtype=torch.bool)
-            for at, bits, before in self._bits(name):
-                first = _leading(bits)
-                kept = masks[name].view(-1)[at : at + len(bits)].numpy()
-                kept[:] = first > cut
-                there = first == cut
+            for at, bits, before in self._bits(name, room):
+                kept, there = above[: len(bits)], not_below[: len(bits)]
+                np.greater_equal(bits, (cut + 1) << shift, out=kept)
+                np.greater_equal(bits, cut << shift, out=there)
+                there ^= kept
                 if before is not None:  # what was scaled by some 0.5 neither goes nor is gone
                     kept[before != 1] = before[before != 1] != 0
                     there &= before == 1
-                near.add(kept, bits, np.flatnonzero(there))
+                part = masks[name].view(-1)[at : at + len(bits)]
+                part.copy_(torch.from_numpy(kept))
+                near.add(part, bits, np.flatnonzero(there))
                 done += len(bits)
                 yield 0.6 + 0.4 * done / self.entries
         near.tell()
@@ -100,11 +105,12 @@ class Magnitudes(Ranking):
         shown = self._scores[name].numel()
         done, work = 0, 3 * self.entries + shown
         # One array for all: memory that is freed in small parts does not go back to the system.
-        together = np.empty(self.units, dtype=next(self._bits(name))[1].dtype)
+        room = self._room()
+        together = np.empty(self.units, dtype=f"i{room.itemsize}")
         sorted_pieces: list[np.ndarray] = []
         of: list[str] = []
         for one in self.names:
-            for _, bits, before in self._bits(one):
+            for _, bits, before in self._bits(one, room):
                 bits = bits if before is None else bits[before == 1]
                 begin = sum(map(len, sorted_pieces))
                 piece = together[begin : begin + len(bits)]
@@ -124,7 +130,7 @@ class Magnitudes(Ranking):
             gone[one] = [first, *(first + here).tolist()]
         entries = torch.empty(self._scores[name].shape, dtype=torch.int16)
         told = _Teller(cuts, counts, cuts.equal[: of.index(name)].sum(0))
-        for at, bits, before in self._bits(name):
+        for at, bits, before in self._bits(name, room):
             part = entries.view(-1)[at : at + len(bits)].numpy()
             if before is None:
                 part[:] = told.steps(bits)
@@ -137,16 +143,20 @@ class Magnitudes(Ranking):
             sizes = cuts.bits.view("f8" if cuts.bits.itemsize == 8 else "f4").astype(np.float64)
         return Steps(list(counts), gone, entries, np.concatenate([[np.nan], sizes]))
 
-    def _bits(self, name: str) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
-        """The magnitudes piece by piece, as bits, and what was pruned of them before.
+    def _room(self) -> Tensor:
+        """Room for the magnitudes of a piece."""
+        scores = self._scores[self.names[0]]
+        exact = scores.dtype == torch.float64 or not scores.is_floating_point()
+        return torch.empty(PIECE, dtype=torch.float64 if exact else torch.float32)
+
+    def _bits(self, name: str, room: Tensor) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+        """The magnitudes piece by piece, as bits in ``room``, and what was pruned of them before.
 
         The next piece's bits take the place of this one's.
         """
-        before, scores = self._before[name], self._scores[name]
+        before = self._before[name]
         masks = None if before is None else pieces(before)
-        exact = scores.dtype == torch.float64 or not scores.is_floating_point()
-        room = torch.empty(PIECE, dtype=torch.float64 if exact else torch.float32)
-        for at, part in pieces(scores):
+        for at, part in pieces(self._scores[name]):
             sizes = torch.abs(part.to("cpu", room.dtype), out=room[: len(part)])
             mask = None if masks is None else next(masks)[1].cpu().float().numpy()
             yield at, _bits_of(sizes), mask
@@ -161,12 +171,12 @@ class _Near:
 
     def __init__(self, to_go: int) -> None:
         self._to_go = to_go
-        self._parts: list[tuple[np.ndarray, np.ndarray]] = []  # of a mask, and the places in it
+        self._parts: list[tuple[Tensor, Tensor]] = []  # of a mask, and the places in it
         self._bits: list[np.ndarray] = []
 
-    def add(self, kept: np.ndarray, bits: np.ndarray, places: np.ndarray) -> None:
+    def add(self, mask: Tensor, bits: np.ndarray, places: np.ndarray) -> None:
         """Add those of a piece."""
-        self._parts.append((kept, places))
+        self._parts.append((mask, torch.from_numpy(places)))
         self._bits.append(bits[places])
 
     def tell(self) -> None:
@@ -174,11 +184,9 @@ class _Near:
         together = np.concatenate(self._bits)
         sizes = torch.from_numpy(together.view("f8" if together.itemsize == 8 else "f4"))
         (kept,) = keep_largest([sizes], self._to_go)
-        ends = np.cumsum([len(places) for _, places in self._parts])
-        for (mask, places), left in zip(
-            self._parts, np.split(kept.numpy() != 0, ends[:-1]), strict=True
-        ):
-            mask[places] = left
+        shares = kept.split([len(places) for _, places in self._parts])
+        for (mask, places), share in zip(self._parts, shares, strict=True):
+            mask[places] = share.to(mask.dtype)
 
 
 class _Cuts(NamedTuple):
@@ -254,10 +262,6 @@ class _Teller:
         at[same] = np.searchsorted(self._counts[1:], place, "right")
         self._seen += sizes
         return at
-
-
-def _leading(bits: np.ndarray) -> np.ndarray:
-    return bits >> (8 * bits.itemsize - 1 - LEADING)
 
 
 def _bits_of(sizes: Tensor) -> np.ndarray:

@@ -87,7 +87,7 @@ class Ranking(ABC):
         """
 
     def find(self, count: int) -> Generator[float, None, dict[str, Tensor]]:
-        """Find the masks of :meth:`masks` piece by piece."""
+        """Find the masks of :meth:`masks` piece by piece, of any type: 1 kept, 0 pruned."""
         yield 0.0
         return self.masks(count)
 
