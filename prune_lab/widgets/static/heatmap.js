@@ -313,15 +313,14 @@ export function paintCells(pixels, layout, values, colours, order, count) {
   const alpha = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length * 4);
   for (let cell = 0; cell < pixels.length; cell += 1) {
     const { top, left, bottom, right } = entriesOf(layout, cell);
-    let strongest = -1;
-    let kept = 0;
+    let [strongest, largest, kept] = [-1, -1, 0];
     for (let row = top; row < bottom; row += 1) {
       const base = row * layout.entryCols;
       for (let i = base + left; i < base + right; i += 1) {
         if (order[i] < count) continue;
         kept += 1;
-        const stronger = strongest < 0 || Math.abs(values[i]) > Math.abs(values[strongest]);
-        if (stronger) strongest = i;
+        const size = Math.abs(values[i]);
+        if (size > largest || strongest < 0) [strongest, largest] = [i, size];
       }
     }
     pixels[cell] = strongest < 0 ? 0 : colours[strongest];
