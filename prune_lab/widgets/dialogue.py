@@ -76,11 +76,15 @@ class Dialogue(anywidget.AnyWidget):
                 if choices:
                     self._choose(choices)
                 if content.get("press") in self._buttons:
-                    getattr(self, content["press"])()
+                    self._press(content["press"])
             self._heard[asker] = number
             while len(self._heard) > ASKERS:
                 del self._heard[next(iter(self._heard))]
             self._reply()
+
+    def _press(self, button: str) -> None:
+        """Do what a button of the browser's says."""
+        getattr(self, button)()
 
     def _choose(self, choices: dict[str, Any]) -> None:
         """Take the reader's choices; one that does not fit is refused, and with it the others.

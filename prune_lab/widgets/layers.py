@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from prune_lab.prune.amounts import count
-from prune_lab.widgets.applies import Applying
+from prune_lab.widgets.applies import Applying, Ordered
 from prune_lab.widgets.choosing import Choosing
 from prune_lab.widgets.naming import literal
 from prune_lab.widgets.ranking import Ranking
-from prune_lab.widgets.technique import Call, Calls, Technique
+from prune_lab.widgets.technique import Calls, Order, Technique
 
 
 class Weight(NamedTuple):
@@ -65,22 +65,28 @@ class Layers(Choosing, Applying):
         gone = sum(_entries(self._runs(name), counts[name]) for name in self._weights)
         return self.total - self.pruned - gone
 
-    def apply(self) -> None:
-        """Make the calls that the panel shows: all of them or, where one fails, none."""
-        self.refresh()
-        counts, technique = self._counts(), self._chosen
-        calls: dict[str, Call] = {
-            name: technique.call(self._parameters[name], self._settings(i), amount)
+    def _ordered(self, asked: None) -> Ordered | None:
+        counts, technique, parameters = self._counts(), self._chosen, self._parameters
+        orders = [
+            Order(technique, parameters, [name], self._settings(i), amount, self._ranking(name))
             for i, (name, amount) in enumerate(self.amounts.items())
             if counts[name]
-        }
-        if not calls and not self._applies:
+        ]
+        if not orders and not self._applies:
             self._say("Nothing to apply: every slider is at 0.")
-            return
-        self._applies.apply(Calls(calls), alone=True)
-        self._take_own_work()
-        layers = f"{len(calls)} layer{'' if len(calls) == 1 else 's'}"
-        self._say(f"Applied to {layers}: {self.kept:,} of {self.total:,} parameters are left.")
+            return None
+        layers = f"{len(orders)} layer{'' if len(orders) == 1 else 's'}"
+        return Ordered(
+            orders,
+            lambda: Calls(
+                {
+                    one.names[0]: technique.call(parameters[one.names[0]], one.settings, one.amount)
+                    for one in orders
+                }
+            ),
+            f"Applied to {layers}: {self.kept:,} of {self.total:,} parameters are left.",
+            alone=True,
+        )
 
     def reset(self) -> None:
         """Take every ``apply()`` back, and put all sliders to 0."""
@@ -91,6 +97,7 @@ class Layers(Choosing, Applying):
         """Look at the model again; after each executed cell this happens by itself."""
         if self._parameters.changed():
             self._look()
+            self._give_up()
 
     # The model
 
@@ -127,7 +134,7 @@ class Layers(Choosing, Applying):
 
     def _take_own_work(self) -> None:
         """Our own Apply changes the model, but not what the curves are drawn from."""
-        self._parameters.look()
+        self._parameters.take_pruning(self._applies.seen())
         self.undoable = bool(self._applies)
 
     def _write_layers(self) -> None:

@@ -35,6 +35,9 @@ class Panel(Protocol):
     def look_again(self) -> None:
         """Look at the model again, if the panel is on a screen."""
 
+    def follow_cell(self) -> None:
+        """Look at the model again after a cell."""
+
     def sleep(self) -> None:
         """Close the comm and stop the work."""
 
@@ -79,6 +82,14 @@ def clear() -> None:
     """Take those that have been dropped out of Jupyter's registry."""
     while _buried:
         registry._instances.pop(_buried.pop(), None)
+
+
+def loop_of_cells() -> Any:
+    """Return the loop of the thread in which Jupyter runs cells, one after another.
+
+    What is added to it (``add_callback``) runs between two of them. None: there is no such kernel.
+    """
+    return getattr(getattr(get_ipython(), "kernel", None), "io_loop", None)
 
 
 def displayed(panel: Panel) -> None:
@@ -130,7 +141,7 @@ def after_cell(result: Any = None) -> None:
             else:
                 panel.sleep()
             continue
-        panel.look_again()
+        panel.follow_cell()
     _since.clear()
 
 

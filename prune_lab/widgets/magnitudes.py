@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from prune_lab.prune.ranking import keep_largest
 from prune_lab.widgets.ranking import PIECE, Ranking, Steps, Work, hashed, pieces
 
+LEADING = 16  # bits of a magnitude: few of those about a cut share them
 COARSE = 22  # bits of a magnitude that tell its step, unless a cut is among those that share them
 
 
@@ -51,6 +52,39 @@ class Magnitudes(Ranking):
             masks[name] = mask
         return masks
 
+    def find(self, count: int) -> Generator[float, None, dict[str, Tensor]]:
+        """Find the cut by the first bits of all magnitudes, then rank those that share them."""
+        tally, done, room = np.zeros(1 << LEADING, dtype=np.int64), 0, self._room()
+        shift = 8 * room.itemsize - 1 - LEADING
+        for name in self.names:
+            for _, bits, before in self._bits(name, room):
+                first = (bits if before is None else bits[before == 1]) >> shift
+                tally += np.bincount(first, minlength=len(tally))
+                done += len(bits)
+                yield 0.6 * done / self.entries
+        cut = int(np.searchsorted(tally.cumsum(), count))
+        near, done = _Near(count - int(tally[:cut].sum())), 0
+        # Of the scores' type at once: bools beside it would take a quarter of the model.
+        masks = {n: torch.empty(s.shape, dtype=s.dtype) for n, s in self._scores.items()}
+        # The same memory for all pieces: what is kept of each would break up what they free.
+        above, not_below = np.empty((2, PIECE), dtype=bool)
+        for name in self.names:
+            for at, bits, before in self._bits(name, room):
+                kept, there = above[: len(bits)], not_below[: len(bits)]
+                np.greater_equal(bits, (cut + 1) << shift, out=kept)
+                np.greater_equal(bits, cut << shift, out=there)
+                there ^= kept
+                if before is not None:  # what was scaled by some 0.5 neither goes nor is gone
+                    kept[before != 1] = before[before != 1] != 0
+                    there &= before == 1
+                part = masks[name].view(-1)[at : at + len(bits)]
+                part.copy_(torch.from_numpy(kept))
+                near.add(part, bits, np.flatnonzero(there))
+                done += len(bits)
+                yield 0.6 + 0.4 * done / self.entries
+        near.tell()
+        return {name: mask.to(self._scores[name].device) for name, mask in masks.items()}
+
     def gone(self, name: str, count: int) -> int:
         """Return how many entries of a parameter are gone; of a single one that is known."""
         if len(self.names) > 1:
@@ -71,11 +105,12 @@ class Magnitudes(Ranking):
         shown = self._scores[name].numel()
         done, work = 0, 3 * self.entries + shown
         # One array for all: memory that is freed in small parts does not go back to the system.
-        together = np.empty(self.units, dtype=next(self._bits(name))[1].dtype)
+        room = self._room()
+        together = np.empty(self.units, dtype=f"i{room.itemsize}")
         sorted_pieces: list[np.ndarray] = []
         of: list[str] = []
         for one in self.names:
-            for _, bits, before in self._bits(one):
+            for _, bits, before in self._bits(one, room):
                 bits = bits if before is None else bits[before == 1]
                 begin = sum(map(len, sorted_pieces))
                 piece = together[begin : begin + len(bits)]
@@ -95,7 +130,7 @@ class Magnitudes(Ranking):
             gone[one] = [first, *(first + here).tolist()]
         entries = torch.empty(self._scores[name].shape, dtype=torch.int16)
         told = _Teller(cuts, counts, cuts.equal[: of.index(name)].sum(0))
-        for at, bits, before in self._bits(name):
+        for at, bits, before in self._bits(name, room):
             part = entries.view(-1)[at : at + len(bits)].numpy()
             if before is None:
                 part[:] = told.steps(bits)
@@ -108,19 +143,50 @@ class Magnitudes(Ranking):
             sizes = cuts.bits.view("f8" if cuts.bits.itemsize == 8 else "f4").astype(np.float64)
         return Steps(list(counts), gone, entries, np.concatenate([[np.nan], sizes]))
 
-    def _bits(self, name: str) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
-        """The magnitudes piece by piece, as bits, and what was pruned of them before.
+    def _room(self) -> Tensor:
+        """Room for the magnitudes of a piece."""
+        scores = self._scores[self.names[0]]
+        exact = scores.dtype == torch.float64 or not scores.is_floating_point()
+        return torch.empty(PIECE, dtype=torch.float64 if exact else torch.float32)
+
+    def _bits(self, name: str, room: Tensor) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+        """The magnitudes piece by piece, as bits in ``room``, and what was pruned of them before.
 
         The next piece's bits take the place of this one's.
         """
-        before, scores = self._before[name], self._scores[name]
+        before = self._before[name]
         masks = None if before is None else pieces(before)
-        exact = scores.dtype == torch.float64 or not scores.is_floating_point()
-        room = torch.empty(PIECE, dtype=torch.float64 if exact else torch.float32)
-        for at, part in pieces(scores):
+        for at, part in pieces(self._scores[name]):
             sizes = torch.abs(part.to("cpu", room.dtype), out=room[: len(part)])
             mask = None if masks is None else next(masks)[1].cpu().float().numpy()
             yield at, _bits_of(sizes), mask
+
+
+class _Near:
+    """Those magnitudes about the cut that share their first bits: they are ranked together.
+
+    Args:
+        to_go: how many of them go.
+    """
+
+    def __init__(self, to_go: int) -> None:
+        self._to_go = to_go
+        self._parts: list[tuple[Tensor, Tensor]] = []  # of a mask, and the places in it
+        self._bits: list[np.ndarray] = []
+
+    def add(self, mask: Tensor, bits: np.ndarray, places: np.ndarray) -> None:
+        """Add those of a piece."""
+        self._parts.append((mask, torch.from_numpy(places)))
+        self._bits.append(bits[places])
+
+    def tell(self) -> None:
+        """Say in all the masks which of them are kept."""
+        together = np.concatenate(self._bits)
+        sizes = torch.from_numpy(together.view("f8" if together.itemsize == 8 else "f4"))
+        (kept,) = keep_largest([sizes], self._to_go)
+        shares = kept.split([len(places) for _, places in self._parts])
+        for (mask, places), share in zip(self._parts, shares, strict=True):
+            mask[places] = share.to(mask.dtype)
 
 
 class _Cuts(NamedTuple):

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from prune_lab import plots, prune
 from prune_lab.widgets.accuracy import AccuracyCurve
+from prune_lab.widgets.applies import Ordered
 from prune_lab.widgets.dialogue import Layout
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.parameters import Parameters
 from prune_lab.widgets.preview import Preview
 from prune_lab.widgets.ranking import are_many
+from prune_lab.widgets.technique import Order
 
 CORNER = 64  # entries along each dimension: what the figure of a large parameter shows
 
@@ -68,7 +70,10 @@ class MaskExplorer(Preview, AccuracyCurve):
 
     _esm = script("mask_explorer.js")
     _controls = ("name", "technique", "amount", "seed", "dim", "n", "m", "view")
-    _buttons = ("apply", "undo", "reset", "stop", "go_on", "stop_drawing", "go_on_drawing")
+    _buttons = (
+        *("apply", "stop_applying", "undo", "reset"),
+        *("stop", "go_on", "stop_drawing", "go_on_drawing"),
+    )
 
     view = traitlets.Enum(["masked", "weights", "mask"], "masked", help="what the cells show")
 
@@ -99,29 +104,23 @@ class MaskExplorer(Preview, AccuracyCurve):
             self.amount = amount
         self._measure()
 
-    def apply(self) -> None:
-        """Make the one call of the engine that the panel shows.
+    def _asked(self) -> int | float:
+        return self.amount
 
-        Raises:
-            ValueError: the amount does not fit what is left to prune.
-        """
-        amount = self.amount
-        self.refresh()
+    def _ordered(self, asked: int | float) -> Ordered:
         # Code elsewhere may have pruned meanwhile, and left less than the count that was chosen.
         if self.ways:
-            prune._validate_pruning_amount(amount, self.units)
-        names = self._ranking.names
-        self._applies.apply(
-            self._chosen.calls(
-                self._parameters, names, self._settings(), self.amount, self._ranking
-            )
-        )
-        self._take_own_work()
-        what = self._parameters[self.name].name
-        self._say(
+            prune._validate_pruning_amount(asked, self.units)
+        technique, ranking, settings, amount = (
+            self._chosen, self._ranking, self._settings(), self.amount
+        )  # fmt: skip
+        names, what = ranking.names, self._parameters[self.name].name
+        return Ordered(
+            [Order(technique, self._parameters, names, settings, amount, lambda: ranking)],
+            lambda: technique.calls(self._parameters, names, settings, amount, ranking),
             f"Applied: {self.layer}.{what} is now {what}_orig × {what}_mask."
             if len(names) == 1
-            else f"Applied to {len(names)} parameters of the model."
+            else f"Applied to {len(names)} parameters of the model.",
         )
 
     def measure(self) -> None:

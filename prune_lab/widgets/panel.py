@@ -114,6 +114,10 @@ class Panel(Dialogue):
             with self._in_the_panel():
                 self.refresh()
 
+    def follow_cell(self) -> None:
+        """Look at the model again after a cell."""
+        self.look_again()
+
     def _handle_custom_msg(self, content: dict[str, Any], buffers: list[Any] | None = None) -> None:
         """Take a question of the browser's; it also knocks, and reports each view."""
         super()._handle_custom_msg(content, buffers)

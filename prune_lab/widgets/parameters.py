@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from prune_lab.inspection import hash_of
 from prune_lab.widgets.naming import access, callers_name, literal
 
 State = tuple[tuple[str, ...], ...]
+Seen = tuple[str, str]  # a tensor's shape, and a hash of its values
 
 
 class Place(NamedTuple):
@@ -120,15 +121,65 @@ class Parameters:
         """Take the model as it is now."""
         self.places = places_of(self.model)
         self.seen = state_of(self.model)
+        self._memory = self._addresses()
+
+    def take_pruning(self, masks: Mapping[str, Seen]) -> None:
+        """Take the model as a panel's own pruning has left it, without a look at all its values.
+
+        Whoever else has changed values meanwhile is found out by the next :meth:`changed`.
+
+        Args:
+            masks: by parameter name, of those that the panel has put on.
+        """
+        values, self.places = self._seen_values, places_of(self.model)
+        known = {f"{name}_mask": seen for name, seen in masks.items()}
+        for name, place in self.places.items():
+            if name in values:
+                known[name if place.mask is None else f"{name}_orig"] = values[name]
+        self.seen = state_of(self.model, known)
 
     def changed(self) -> bool:
-        """Tell whether the model is another than at the last look."""
-        return state_of(self.model) != self.seen
+        """Tell whether the model is another than at the last look.
+
+        It also is if the same values are in other memory: a ranking reads them where they were.
+        """
+        return state_of(self.model) != self.seen or self._addresses() != self._memory
+
+    def versions(self) -> list[tuple[int, int]]:
+        """Return what tells at once of most changes: which tensors there are, and torch's counts.
+
+        A write past torch, or by way of ``.data``, is not counted.
+        """
+        return [(id(tensor), tensor._version) for _, tensor in _tensors(self.model)]
+
+    def compare(self) -> Generator[float, None, bool]:
+        """Tell, tensor by tensor, whether the model is as at the last look."""
+        known: dict[str, Seen] = {}
+        tensors = _tensors(self.model)
+        for done, (name, tensor) in enumerate(tensors):
+            known[name] = seen_of(tensor)
+            yield (done + 1) / len(tensors)
+        return state_of(self.model, known) == self.seen and self._addresses() == self._memory
 
     def kept(self, names: Iterable[str]) -> bool:
         """Tell whether these parameters have the values that they had at the last look."""
-        seen = {entry[0].removesuffix("_orig"): entry[1:] for entry in self.seen}
-        return all(seen.get(name) == _seen(self[name].parameter) for name in names)
+        seen = self._seen_values
+        return all(seen.get(name) == seen_of(self[name].parameter) for name in names)
+
+    def _addresses(self) -> list[int]:
+        return [place.values.data_ptr() for place in self.places.values()]
+
+    @property
+    def seen_tensors(self) -> dict[str, Seen]:
+        """What was seen of the model's tensors, by name."""
+        return {entry[0]: (entry[1], entry[2]) for entry in self.seen if len(entry) == 3}
+
+    @property
+    def _seen_values(self) -> dict[str, Seen]:
+        """What was seen of the parameters, by the name that each has unpruned."""
+        seen = self.seen_tensors
+        both = {name: seen.get(f"{name}_orig", seen.get(name)) for name in self.places}
+        return {name: one for name, one in both.items() if one is not None}
 
     def __getitem__(self, name: str) -> Place:
         place = self.places.get(name)
@@ -213,11 +264,12 @@ class Parameters:
         return f"prune.prune_twins({self.label})" if tied else ""
 
 
-def state_of(model: nn.Module) -> State:
+def state_of(model: nn.Module, known: Mapping[str, Seen] | None = None) -> State:
     """Return what stays equal as long as nobody changes the model: trains, loads, prunes it.
 
     Args:
         model: any module.
+        known: what is known of some of its tensors, by name; they are not looked at.
 
     Returns:
         for every parameter and buffer its name, shape and a hash of its values, and for every
@@ -229,14 +281,19 @@ def state_of(model: nn.Module) -> State:
     >>> state_of(layer) == before
     False
     """
-    tensors = [*model.named_parameters(), *model.named_buffers()]
+    known = known or {}
     return (
         *((name, type(module).__name__) for name, module in model.named_modules()),
-        *((name, *_seen(tensor)) for name, tensor in tensors),
+        *((name, *(known.get(name) or seen_of(tensor))) for name, tensor in _tensors(model)),
     )
 
 
-def _seen(tensor: Tensor) -> tuple[str, str]:
+def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def seen_of(tensor: Tensor) -> Seen:
+    """Return a tensor's shape and a hash of its values."""
     if is_lazy(tensor) or tensor.is_meta:
         return "", ""
     return str(tuple(tensor.shape)), hash_of(tensor.detach().cpu())

@@ -98,6 +98,7 @@ class Preview(Drawing, Applying):
         """Look at the module again; after each executed cell this happens by itself."""
         if self._parameters.changed():
             self._look()
+            self._give_up()
 
     def _look(self, anew: bool = False) -> None:
         """Rank the entries as they are before our own Apply, and show them."""
@@ -136,7 +137,7 @@ class Preview(Drawing, Applying):
     def _take_own_work(self) -> None:
         """Our own Apply changes the model, but not what is ranked."""
         self._background.cancel()
-        self._parameters.look()
+        self._parameters.take_pruning(self._applies.seen())
         with self.hold_sync():
             self.parameters = self._rows()
             self.undoable = bool(self._applies)
@@ -157,14 +158,20 @@ class Preview(Drawing, Applying):
 
     def _rows(self) -> list[dict[str, Any]]:
         """The parameters, and how much of each is pruned."""
-        rows = []
+        rows, ours, seen = [], self._applies.masks(), self._parameters.seen_tensors
         for name, place in self._parameters.places.items():
             row: dict[str, Any] = {
                 "name": name,
                 "shape": list(place.values.shape),
                 "total": place.values.numel(),
-                "gone": 0 if place.mask is None else int((place.mask == 0).sum()),
+                "gone": 0,
             }
+            if place.mask is not None:
+                kept = ours.get(name)
+                if kept is not None and seen.get(f"{name}_mask") == kept.seen:
+                    row["gone"] = kept.gone
+                else:
+                    row["gone"] = int((place.mask == 0).sum())
             if name in self._gone_at:
                 row["steps"] = self._gone_at[name]
             rows.append(row)

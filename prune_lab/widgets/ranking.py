@@ -86,6 +86,11 @@ class Ranking(ABC):
             name: of the parameter whose entries are told one by one.
         """
 
+    def find(self, count: int) -> Generator[float, None, dict[str, Tensor]]:
+        """Find the masks of :meth:`masks` piece by piece, of any type: 1 kept, 0 pruned."""
+        yield 0.0
+        return self.masks(count)
+
     def gone(self, name: str, count: int) -> int:
         """Return how many entries of a parameter are gone with the first ``count`` units."""
         return int((~self.masks(count)[name]).sum())
@@ -178,6 +183,11 @@ class Grouped(Ranking):
     def masks(self, count: int) -> dict[str, Tensor]:
         """Return the masks with the first ``count`` units gone: bool, True where kept."""
         return self._all().masks(count)
+
+    def find(self, count: int) -> Generator[float, None, dict[str, Tensor]]:
+        """Find the positions piece by piece."""
+        yield from self._find()
+        return self.masks(count)
 
     def runs(self) -> list[tuple[int, int]]:
         """Count the entries at each position."""

@@ -82,7 +82,7 @@ class SensitivityExplorer(Layers, Measuring):
 
     _esm = script("sensitivity_explorer.js")
     _controls = ("amounts", "technique", "seed")
-    _buttons = ("apply", "undo", "reset", "stop", "go_on")
+    _buttons = ("apply", "stop_applying", "undo", "reset", "stop", "go_on")
 
     curves = traitlets.Dict(help="(amount, accuracy) pairs by name").tag(sync=True)
     accuracy = traitlets.Float(None, allow_none=True, help="with all amounts together").tag(

@@ -5,7 +5,7 @@ A panel ranks once, and has the mask for every amount: see ``ranking.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -15,10 +15,12 @@ from torch import Tensor
 
 from prune_lab import prune
 from prune_lab.prune.amounts import count
+from prune_lab.prune.methods import put_on
+from prune_lab.widgets.kept import Kept
 from prune_lab.widgets.magnitudes import Magnitudes
 from prune_lab.widgets.naming import literal
 from prune_lab.widgets.parameters import Parameters, Place
-from prune_lab.widgets.ranking import Positions, Ranking, are_many
+from prune_lab.widgets.ranking import Positions, Ranking, are_many, scaled
 
 STEPS = 100  # of the amount, where a technique that does not rank is asked for its masks
 
@@ -55,10 +57,79 @@ class Calls(NamedTuple):
         each: by parameter name, what prunes that one alone; None: setting the mask that is its
             share of the call for all.
         together: one call that prunes them all, in place of the single ones; None: there is none.
+        left: by parameter name, the mask that it will have, where that is known before.
     """
 
     each: Mapping[str, Call | None]
     together: Call | None = None
+    left: Mapping[str, Kept] = {}
+
+
+Prune = tuple[Any, list[Place], Tensor]  # as `put_on` takes it
+
+
+class Order(NamedTuple):
+    """A technique, and all that it needs to prune some parameters.
+
+    Attributes:
+        rank: returns the ranking of these parameters, in the order of ``names``.
+    """
+
+    technique: Technique
+    parameters: Parameters
+    names: Sequence[str]
+    settings: Settings
+    amount: int | float
+    rank: Callable[[], Ranking]
+
+
+def take_long(orders: Sequence[Order]) -> bool:
+    """Tell whether there are many entries, and the two halves of the calls can be parted."""
+    parted = (order.technique.hook(0, order.settings) is not None for order in orders)
+    return are_many(_entries(orders)) and all(parted)
+
+
+def _entries(orders: Sequence[Order]) -> int:
+    return sum(order.parameters[n].values.numel() for order in orders for n in order.names)
+
+
+def found(
+    orders: Sequence[Order], before: Mapping[str, Tensor | None]
+) -> Generator[float, None, Calls]:
+    """Do the slow part of what was ordered, the masks, piece by piece; the call puts them on.
+
+    It is the two halves of the engine's own call, in ``prune_lab.prune.methods``: it, too, knows
+    the mask before it touches a module. So between the two halves cells may run.
+
+    Args:
+        orders: of parameters, each once; techniques that have a hook.
+        before: by parameter name, what is pruned already; None: nothing.
+    """
+    prunes: list[Prune] = []
+    each: dict[str, Call | None] = {}
+    left: dict[str, Kept] = {}
+    entries, done = _entries(orders), 0
+    for technique, parameters, names, settings, amount, rank in orders:
+        values = {name: parameters[name].values for name in names}
+        size, ranking = sum(tensor.numel() for tensor in values.values()), rank()
+        finding = ranking.find(technique.count(amount, ranking.units))
+        masks = yield from scaled(finding, done / entries, (done + size / 2) / entries)
+        done += size // 2
+        for name, tensor in values.items():
+            hook = technique.hook(technique.number(amount, ranking.units), settings)
+            mask = _laid_over(before[name], masks.pop(name), tensor)
+            prunes.append((hook, [parameters[name]], mask))
+            left[name] = Kept(mask)
+            done += tensor.numel() // 2
+            yield done / entries
+        each |= technique.calls(parameters, names, settings, amount, ranking).each
+    return Calls(each, lambda: put_on(*prunes), left)
+
+
+def _laid_over(before: Tensor | None, kept: Tensor, values: Tensor) -> Tensor:
+    """The mask of an entry that goes is 0, and of the others what it was."""
+    mask = kept.to(values.dtype)
+    return mask.contiguous() if before is None else mask.mul_(before)
 
 
 class Technique:
@@ -157,9 +228,13 @@ class Technique:
 
     # What it ranks
 
-    def method(self, **options: Any) -> Any:
+    def method(self, amount: int | float = 0, **options: Any) -> Any:
         """Return a method of the engine's, or the reader's, that ranks or masks."""
         raise NotImplementedError
+
+    def hook(self, number: int | float, settings: Settings) -> Any:
+        """Return the method that its call would leave behind; None: that call alone can prune."""
+        return self.method(number, **settings.options)
 
     def rank(
         self,

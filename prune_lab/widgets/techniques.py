@@ -65,9 +65,9 @@ class L1Unstructured(_Entries):
     value, label = "l1_unstructured", "L1 unstructured"
     by_size = True
 
-    def method(self, **options: Any) -> Any:
+    def method(self, amount: int | float = 0, **options: Any) -> Any:
         """Rank by magnitude."""
-        return prune.L1Unstructured(0)
+        return prune.L1Unstructured(amount)
 
 
 @offered
@@ -77,9 +77,9 @@ class RandomUnstructured(_Entries):
     value, label = "random_unstructured", "random unstructured"
     random = True
 
-    def method(self, **options: Any) -> Any:
+    def method(self, amount: int | float = 0, **options: Any) -> Any:
         """Draw a number for each entry."""
-        return prune.RandomUnstructured(0)
+        return prune.RandomUnstructured(amount)
 
 
 class _Channels(ByFunction):
@@ -105,9 +105,9 @@ class LnStructured(_Channels):
     value, label = "ln_structured", "Ln structured"
     options: Mapping[str, Any] = {"n": 2, "dim": 0}
 
-    def method(self, **options: Any) -> Any:
+    def method(self, amount: int | float = 0, **options: Any) -> Any:
         """Rank by norm."""
-        return prune.LnStructured(0, **options)
+        return prune.LnStructured(amount, **options)
 
 
 @offered
@@ -118,9 +118,9 @@ class RandomStructured(_Channels):
     options: Mapping[str, Any] = {"dim": 0}
     random = True
 
-    def method(self, **options: Any) -> Any:
+    def method(self, amount: int | float = 0, **options: Any) -> Any:
         """Draw a number for each channel."""
-        return prune.RandomStructured(0, **options)
+        return prune.RandomStructured(amount, **options)
 
 
 @offered
@@ -140,9 +140,9 @@ class NM(ByFunction):
         """Tell whether there are groups."""
         return bool(group_sizes(parameters[name].values))
 
-    def method(self, **options: Any) -> Any:
+    def method(self, amount: int | float = 0, **options: Any) -> Any:
         """Rank within each group."""
-        return prune.NM(options["m"], options["m"])
+        return prune.NM(int(amount), options["m"])
 
     def _rank(
         self,
@@ -215,6 +215,10 @@ class GlobalUnstructured(Technique):
         }
         return Positions(orders, int(order.max()) + 1)
 
+    def hook(self, number: int | float, settings: Settings) -> Any:
+        """Return the method of one of the masks that were found together."""
+        return prune.CustomFromMask(None)
+
     def calls(
         self,
         parameters: Parameters,
@@ -257,6 +261,10 @@ class ByHand(Technique):
             order = settings.painted.to(order)
         before = masks.get(name)
         return Positions({name: order if before is None else order.masked_fill(before == 0, -1)}, 1)
+
+    def hook(self, number: int | float, settings: Settings) -> Any:
+        """Return the method that sets a mask."""
+        return prune.CustomFromMask(None)
 
     def calls(
         self,
@@ -365,9 +373,13 @@ class Own(Technique):
         steps = STEPS if self.ways else 1
         return Positions({name: self._asked(score, masks.get(name), steps, settings.seed)}, steps)
 
-    def method(self, **options: Any) -> Any:
+    def method(self, amount: int | float = 0, **options: Any) -> Any:
         """Make the reader's method."""
-        return self._make(**({"amount": options.get("amount", 0)} if self.ways else {}))
+        return self._make(**({"amount": amount} if self.ways else {}))
+
+    def hook(self, number: int | float, settings: Settings) -> Any:
+        """Return None: what else the reader's class does when it is applied is not known."""
+        return None
 
     def _asked(self, scores: Tensor, mask: Tensor | None, steps: int, seed: int) -> Tensor:
         """Find when each entry goes by asking a method that does not rank for its masks.

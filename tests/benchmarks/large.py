@@ -49,6 +49,11 @@ CELLS = (IMPORTS, "MaskExplorer(nn.Linear(8, 8))")
 KERNEL = """
 import json, resource, time
 from prune_lab import prune
+from prune_lab.widgets import lifetime
+
+class Loop:
+    waiting = []  # for the kernel's thread
+    add_callback = waiting.append
 
 def peak():
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -77,8 +82,20 @@ if TOGETHER:
     timed("chosen", lambda: choose("global_unstructured"))
     timed("ranked", drawn)
 found["peak"] = peak() - imported
-timed("applied", explorer.apply)
-timed("undone", explorer.undo)
+lifetime.loop_of_cells = Loop
+
+def press(button):
+    explorer._handle_custom_msg({
+        "ask": "question", "from": "a page", "number": time.monotonic_ns(),
+        "choices": {}, "bytes": [], "press": button,
+    }, [])
+
+timed("pressed", lambda: press("apply"))
+timed("found", explorer._finder.wait)
+timed("put_on", lambda: [do() for do in Loop.waiting])
+assert explorer.undoable, explorer.message
+timed("undone", lambda: press("undo"))
+assert not explorer.undoable, explorer.message
 found["peak_applied"] = peak() - imported
 explorer.close()
 places = [
@@ -143,11 +160,16 @@ def rows(found: dict[str, Any], p95: Any) -> list[tuple[str, str, str, bool | No
     kernel = found[TOGETHER]["kernel"]
     for what, seconds, engine in (
         ("the global technique, picture and all", kernel["chosen"] + kernel["ranked"], "engine"),
-        ("Apply of it", kernel["applied"], "engine"),
+        ("Apply of it", kernel["pressed"] + kernel["found"] + kernel["put_on"], "engine"),
         ("Undo of it", kernel["undone"], "engine_undone"),
     ):
         at_most(f"{TOGETHER}: {what}", seconds, 2 * kernel[engine] + 2, "s")
-    at_most(f"{TOGETHER}: the kernel is held when it is chosen", kernel["chosen"], 0.5, "s")
+    for when, held in (
+        ("when it is chosen", kernel["chosen"]),
+        ("by Apply, in which the masks are put on", max(kernel["pressed"], kernel["put_on"])),
+        ("by Undo", kernel["undone"]),
+    ):
+        at_most(f"{TOGETHER}: the kernel is held {when}", held, 0.5, "s")
     share = f"{kernel['peak_applied'] / kernel['bytes']:.1f} × the model"
     made.append((f"{TOGETHER}: peak memory with Apply, which leaves 3 × there", share, "", None))
     return made

@@ -18,6 +18,20 @@ layer = nn.Linear(1000, 1100)  # a little more than is ranked entry by entry
 MaskExplorer(layer)
 """
 
+HELD = """
+import threading
+from prune_lab.widgets.magnitudes import Magnitudes
+
+gate, find = threading.Event(), Magnitudes.find
+
+def held(ranking, count):
+    yield 0.0
+    gate.wait()
+    return (yield from find(ranking, count))
+
+Magnitudes.find = held
+"""
+
 
 @pytest.fixture
 def large(page, jupyter_lab):
@@ -55,3 +69,29 @@ def test_a_large_layer_is_shown_by_blocks_and_steps(large):
     until(large.counts, (976_544, 123_456))
     expect(note).to_contain_text("Drawn as it is at 11.2 %, the step before.")
     assert large.amount() == "123456"
+
+
+def test_apply_leaves_the_kernel_free_and_can_be_stopped(large):
+    """The cell that runs meanwhile sees the model as it was; then the masks are put on."""
+    panel = large.panel
+    expect(large.heatmap).to_be_visible()
+    # Masks are found as soon as this gate is opened.
+    large.ask("0", before=HELD)
+    large.press("Apply")
+    bar = panel.get_by_role("progressbar", name="masks found so far")
+    expect(bar).to_be_visible()
+    expect(panel.get_by_role("button", name="Apply", exact=True)).to_be_disabled()
+    assert large.ask("hasattr(layer, 'weight_mask')") is False  # the kernel is free
+    large.press("Stop")
+    expect(panel.get_by_text("Stopped: nothing was applied.")).to_be_visible()
+    expect(bar).to_be_hidden()
+
+    large.press("Apply")
+    expect(bar).to_be_visible()
+    large.ask("0", before="gate.set()")
+    expect(panel.get_by_text("Applied: layer.weight is now")).to_be_visible()
+    expect(bar).to_be_hidden()
+    assert large.ask("int((layer.weight_mask == 0).sum())") == 330_000
+    large.press("Undo")
+    expect(panel.get_by_text("Undone: the model is as it was before.")).to_be_visible()
+    assert large.ask("hasattr(layer, 'weight_mask')") is False

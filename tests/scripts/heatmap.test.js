@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { paintCells, turnsOf } from "../../prune_lab/widgets/static/cells.js";
 import {
   arrange,
   byBlocks,
@@ -11,7 +12,6 @@ import {
   entriesOf,
   limitOf,
   neighbour,
-  paintCells,
   rectangleOf,
   tooSmallToHatch,
 } from "../../prune_lab/widgets/static/heatmap.js";
@@ -209,12 +209,36 @@ test("a cell has its entry's colour, a block its strongest kept entry's, fainter
     const order = permutation(random, values.length).map((position) => position - 10); // ten have gone before
     const colours = colourise(values, 1, ramp);
     const pixels = new Uint32Array(cellsOf(layout)).fill(0x12345678);
+    const turns = turnsOf(layout, values, order);
     for (const count of [-1, 0, 1, Math.floor(values.length / 3), values.length - 11, values.length]) {
-      paintCells(pixels, layout, values, colours, order, count);
+      paintCells(pixels, colours, order, turns, count);
       for (let cell = 0; cell < pixels.length; cell += 1) {
         assert.equal(pixels[cell], pixelOf(layout, cell, values, colours, order, count), `[${shape}] ${count} ${cell}`);
       }
     }
+  }
+});
+
+test("of equal entries a block has the colour of the first that is kept, and one with NaN is grey", () => {
+  const layout = arrange([1000, 1000], 700, 440, 1);
+  const [values, colours] = [new Float32Array(1e6), new Uint32Array(1e6).map((_, i) => i)];
+  const order = new Int32Array(1e6).map((_, i) => (i % 7) - 1);
+  values[1001] = NaN; // in the first block
+  const pixels = new Uint32Array(cellsOf(layout));
+  const turns = turnsOf(layout, values, order);
+  const { blockRows, blockCols } = layout;
+  for (const count of [-1, 0, 3, 5]) {
+    paintCells(pixels, colours, order, turns, count);
+    const place = (cell) => {
+      const { top, left, bottom, right } = entriesOf(layout, cell);
+      for (let row = top; row < bottom; row += 1) {
+        for (let i = row * 1000 + left; i < row * 1000 + right; i += 1) if (order[i] >= count) return i;
+      }
+      return 0;
+    };
+    for (let cell = 1; cell < pixels.length; cell += 99) assert.equal(pixels[cell] & 0xffffff, place(cell), `${cell}`);
+    assert.ok(blockRows > 1 && blockCols > 1);
+    assert.equal(pixels[0] & 0xffffff, order[1001] >= count ? 1001 : place(0));
   }
 });
 

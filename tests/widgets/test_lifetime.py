@@ -15,9 +15,11 @@ import torch
 from ipywidgets import HBox, Layout
 from ipywidgets.embed import embed_data
 from ipywidgets.widgets.widget import _instances
+from matplotlib.figure import Figure
 from torch import nn
 
 from prune_lab import prune
+from prune_lab.course.guesses import Guesses
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import (
@@ -27,6 +29,7 @@ from prune_lab.widgets import (
     ModuleInspector,
     SensitivityExplorer,
     TicketExplorer,
+    lifetime,
 )
 from tests.widgets.browser_side import hidden, shown
 from tests.widgets.test_ticket_explorer import RESULTS
@@ -39,6 +42,12 @@ PANELS = {
     "inspector": lambda model, **more: ModuleInspector(model, **more),
     "tickets": lambda model, **more: TicketExplorer(RESULTS, **more),
     "budget": lambda model, **more: BudgetExplorer(**more),
+}
+GUESSES = {
+    "curve": lambda asks: asks.curve("cost", "How?", x=("amount", 0, 1), y=("accuracy", 0, 1)),
+    "number": lambda asks: asks.number("left", "How many?", low=0, high=9),
+    "choice": lambda asks: asks.choice("which", "Which?", options=["this", "that"]),
+    "truth": lambda asks: GUESSES["number"](asks) and asks.reveal("left", 3),
 }
 
 
@@ -72,7 +81,16 @@ def run(cells, panel, cell="a cell"):
     cells.trigger("post_run_cell", SimpleNamespace(info=SimpleNamespace(cell_id=cell)))
 
 
-@pytest.mark.parametrize("make", PANELS.values(), ids=PANELS)
+@pytest.fixture(params=[*PANELS, *GUESSES])
+def make(request, tmp_path, monkeypatch):
+    """Makes one of all panels there are."""
+    if request.param in PANELS:
+        return PANELS[request.param]
+    monkeypatch.chdir(tmp_path)
+    asks = Guesses("03")
+    return lambda model: GUESSES[request.param](asks)
+
+
 def test_what_was_never_shown_goes_when_it_is_dropped(model, left, make):
     before = left()
     for _ in range(30):
@@ -82,7 +100,6 @@ def test_what_was_never_shown_goes_when_it_is_dropped(model, left, make):
     assert left() == before
 
 
-@pytest.mark.parametrize("make", PANELS.values(), ids=PANELS)
 def test_a_cell_that_is_run_again_and_again_leaves_one_panel(model, left, cells, make):
     before = left()
     history = []  # as in `Out`
@@ -93,6 +110,44 @@ def test_a_cell_that_is_run_again_and_again_leaves_one_panel(model, left, cells,
     assert now["comms"] == before["comms"] + 2  # the panel's and its layout's
     assert (now["threads"], now["callbacks"]) == (before["threads"], before["callbacks"] + 1)
     history[-1].close()
+    assert left() == before
+
+
+@pytest.mark.parametrize("name", ["mask", "sensitivity", "pad"])
+def test_networks_that_went_to_the_browser_go_with_their_panels(model, left, cells, name):
+    before, history = left(), []
+    for _ in range(3):
+        history.append(shown(PANELS[name](model)))
+        run(cells, history[-1])
+        assert history[-1].network and history[-1].edition == 1
+    assert [panel.comm is None for panel in history] == [True, True, False]
+    assert not any(panel._background.running for panel in history[:-1])
+    known = [weakref.ref(panel) for panel in history]
+    history[-1].close()
+    for panel in history:
+        panel._background.wait()
+    del panel
+    history.clear()
+    assert left() == before
+    assert [panel() for panel in known] == [None] * 3
+
+
+def test_hundreds_of_runs_leave_what_one_leaves(left, cells, monkeypatch):
+    """What each run left would be there so many times. Its picture would take long."""
+    monkeypatch.setattr(MaskExplorer, "_figure", lambda panel: Figure())
+    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)
+    layer, before = nn.Linear(2, 2), left()
+    gc.disable()  # what goes by counting needs no search for circles
+    try:
+        for _ in range(300):
+            run(cells, MaskExplorer(layer))
+    finally:
+        gc.enable()
+    assert len(lifetime._kept) == 1
+    now = left()
+    assert now["comms"] == before["comms"] + 2
+    assert (now["threads"], now["callbacks"]) == (before["threads"], before["callbacks"] + 1)
+    lifetime._kept.pop().close()
     assert left() == before
 
 

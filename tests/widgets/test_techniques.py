@@ -45,8 +45,8 @@ def test_a_new_technique_is_one_class_and_in_every_panel_that_can_show_it(monkey
     class Largest(techniques.ByFunction):
         value, label = "largest", "the largest go"
 
-        def method(self, **options):
-            return Reversed(0)
+        def method(self, amount=0, **options):
+            return Reversed(amount)
 
     class Reversed(prune.L1Unstructured):
         def importance(self, t):

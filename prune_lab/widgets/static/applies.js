@@ -1,5 +1,6 @@
-// Apply, Undo, Reset, and the sentence in which Python answers.
+// Apply, Undo, Reset, how far a long Apply has come, and the sentence in which Python answers.
 
+import { progressBar } from "./accuracy.js";
 import { button } from "./controls.js";
 import { element, forPython, write } from "./panel.js";
 
@@ -40,19 +41,28 @@ export function message({ dialogue }) {
 }
 
 /**
- * The three buttons.
+ * The three buttons, and in the place of Python's sentence how far the masks of many entries are found.
  * @param {Host} host
  */
-export function applies({ dialogue }) {
+export function applies(host) {
+  const { dialogue, model } = host;
+  const sentence = message(host);
+  const progress = progressBar(host, "masks found so far", ["stop_applying", "stop_applying"]);
   const apply = button("Apply", () => dialogue.press("apply"), true);
   const undo = button("Undo", () => dialogue.press("undo"));
   const reset = button("Reset", () => dialogue.press("reset"));
   return {
     box: element("div", { class: "prune-lab-buttons" }, forPython(apply, undo, reset)),
-    /** @param {Pick<Applied, "undoable" | "resettable">} now */
+    answer: element("div", { class: "prune-lab-answer-to" }, sentence.box, progress.box),
+    /** @param {Applied} now */
     draw(now) {
-      undo.disabled = !now.undoable;
-      reset.disabled = !now.resettable;
+      const applying = model.get("applying") && !dialogue.away;
+      apply.disabled = applying;
+      undo.disabled = applying || !now.undoable;
+      reset.disabled = applying || !now.resettable;
+      sentence.box.hidden = applying;
+      sentence.draw(now);
+      progress.draw({ done: applying ? model.get("applied") : 1, measuring: true, said: "Finding what goes …" });
     },
   };
 }

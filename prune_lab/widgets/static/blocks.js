@@ -1,7 +1,7 @@
 // A tensor of which blocks are known, and of each how many entries are left at some steps of the
 // amount. prune_lab/widgets/blocks.py has counted them.
 
-import { indicesOf } from "./heatmap.js";
+import { entriesOf, indicesOf } from "./heatmap.js";
 import { stepAt } from "./order.js";
 
 /** @import { Layout } from "./heatmap.js" */
@@ -74,12 +74,17 @@ export function byBlock(grid, strongest, kept, steps, tally) {
 function paintBlocks(pixels, layout, strongest, whole, shades, left) {
   const alpha = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length * 4);
   for (let cell = 0; cell < pixels.length; cell += 1) {
-    let [best, kept, of] = [-1, 0, 0];
-    for (const i of indicesOf(layout, cell)) {
-      of += whole[i];
-      if (!left[i]) continue;
-      kept += left[i];
-      if (best < 0 || Math.abs(strongest[i]) > Math.abs(strongest[best])) best = i;
+    const { top, left: first, bottom, right } = entriesOf(layout, cell);
+    let [best, largest, kept, of] = [-1, -1, 0, 0];
+    for (let row = top; row < bottom; row += 1) {
+      const base = row * layout.entryCols;
+      for (let i = base + first; i < base + right; i += 1) {
+        of += whole[i];
+        if (!left[i]) continue;
+        kept += left[i];
+        const size = Math.abs(strongest[i]);
+        if (size > largest || best < 0) [best, largest] = [i, size];
+      }
     }
     pixels[cell] = best < 0 ? 0 : shades[best];
     if (kept) alpha[4 * cell + 3] = Math.round((255 * kept) / of);

@@ -1,7 +1,9 @@
 // A tensor of which each entry is known: its value, and the position at which it goes.
 
-import { indicesOf, limitOf, paintCells } from "./heatmap.js";
+import { paintCells, turnsOf } from "./cells.js";
+import { indicesOf, limitOf } from "./heatmap.js";
 import { sizeAt, sortIntoBins, tallyBins } from "./histogram.js";
+import { remembered } from "./panel.js";
 
 /** @import { Layout } from "./heatmap.js" */
 /** @import { Tally } from "./histogram.js" */
@@ -37,6 +39,7 @@ import { sizeAt, sortIntoBins, tallyBins } from "./histogram.js";
 export function eachEntry(shape, values, order) {
   const limit = limitOf(values);
   const binned = sortIntoBins(values, order, limit);
+  const turns = remembered((/** @type {Layout} */ layout) => turnsOf(layout, values, order));
   return {
     entries: order.length,
     limit,
@@ -46,7 +49,7 @@ export function eachEntry(shape, values, order) {
     tally: (count) => tallyBins(binned, count),
     size: (position) => sizeAt(position, values, order),
     values,
-    paint: (pixels, layout, shades, count) => paintCells(pixels, layout, values, shades, order, count),
+    paint: (pixels, layout, shades, count) => paintCells(pixels, shades, order, turns(layout), count),
     left(layout, cell, count) {
       const inside = [...indicesOf(layout, cell)];
       return { kept: inside.filter((i) => order[i] >= count).length, of: inside.length, at: count };

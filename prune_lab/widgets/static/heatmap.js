@@ -295,41 +295,6 @@ export function colourise(values, limit, ramp) {
 }
 
 /**
- * Write the cells' pixels for `count` units pruned: the entry's colour where it is kept, nothing
- * where it is pruned. A block takes the colour of its strongest kept entry, fainter the more of
- * it is pruned.
- * @param {Uint32Array} pixels
- * @param {Layout} layout
- * @param {ArrayLike<number>} values
- * @param {Uint32Array} colours
- * @param {Int32Array} order
- * @param {number} count
- */
-export function paintCells(pixels, layout, values, colours, order, count) {
-  if (!byBlocks(layout)) {
-    for (let i = 0; i < order.length; i += 1) pixels[i] = order[i] < count ? 0 : colours[i];
-    return;
-  }
-  const alpha = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length * 4);
-  for (let cell = 0; cell < pixels.length; cell += 1) {
-    const { top, left, bottom, right } = entriesOf(layout, cell);
-    let strongest = -1;
-    let kept = 0;
-    for (let row = top; row < bottom; row += 1) {
-      const base = row * layout.entryCols;
-      for (let i = base + left; i < base + right; i += 1) {
-        if (order[i] < count) continue;
-        kept += 1;
-        const stronger = strongest < 0 || Math.abs(values[i]) > Math.abs(values[strongest]);
-        if (stronger) strongest = i;
-      }
-    }
-    pixels[cell] = strongest < 0 ? 0 : colours[strongest];
-    if (kept) alpha[4 * cell + 3] = Math.round((255 * kept) / ((bottom - top) * (right - left)));
-  }
-}
-
-/**
  * True where cells are too small for hatching: pruned entries are then of a grey that no value has.
  * @param {Layout} layout
  */

@@ -4,7 +4,7 @@
 
 import { accuracyCurve, accuracyWords, curveNow, curvePoints } from "./accuracy.js";
 import { AMOUNT_BOX, amountControl, grouped, pythonFloat } from "./amount.js";
-import { applies, message } from "./applies.js";
+import { applies } from "./applies.js";
 import { codeLine } from "./code.js";
 import { fullScreen, switcher } from "./controls.js";
 import { panel } from "./dialogue.js";
@@ -52,6 +52,8 @@ const TRAITS = [
   "message",
   "failed",
   "undoable",
+  "applying",
+  "applied",
 ];
 
 /**
@@ -199,7 +201,7 @@ export default panel(
         accuracyCurve(host),
         bars(host),
       ];
-      const [words, code, sentence] = [counts(host, here), codeLine(), message(host)];
+      const [words, code] = [counts(host, here), codeLine()];
       buttons.box.append(fullScreen(host.el));
       const side = element("div", { class: "prune-lab-side" }, values.box, curve.box, layers.box);
       return {
@@ -207,10 +209,10 @@ export default panel(
         traits: TRAITS,
         read: () => told(host, read, here),
         // Words before pictures: a canvas that writes text has the page laid out, which is then done once.
-        parts: [...chosen, view, amount, buttons, layers, code, sentence, heat, words, values, curve],
+        parts: [...chosen, view, amount, buttons, layers, code, heat, words, values, curve],
         rows: [
           element("div", { class: "prune-lab-controls" }, forPython(...chosen.map(({ box }) => box)), view.box),
-          element("div", { class: "prune-lab-hand" }, amount.box, buttons.box, sentence.box),
+          element("div", { class: "prune-lab-hand" }, amount.box, buttons.box, buttons.answer),
           element("div", { class: "prune-lab-figure" }, element("div", { class: "prune-lab-columns" }, heat.box, side)),
           words.box,
           code.box,

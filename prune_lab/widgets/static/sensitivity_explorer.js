@@ -4,7 +4,7 @@
 
 import { percent, shortPercent } from "./accuracy.js";
 import { grouped, pythonFloat } from "./amount.js";
-import { applies, message } from "./applies.js";
+import { applies } from "./applies.js";
 import { codeLine } from "./code.js";
 import { fullScreen, slider } from "./controls.js";
 import { swatch } from "./curve.js";
@@ -39,6 +39,8 @@ const TRAITS = [
   "message",
   "failed",
   "undoable",
+  "applying",
+  "applied",
 ];
 
 /**
@@ -231,12 +233,7 @@ export default panel(
         sensitivityCurves(host, spot, point),
       ];
       const here = inBrowser(host, redraw);
-      const [sums, code, buttons, sentence] = [
-        stats(model, here),
-        codeLine("The calls that do the same"),
-        applies(host),
-        message(host),
-      ];
+      const [sums, code, buttons] = [stats(model, here), codeLine("The calls that do the same"), applies(host)];
       buttons.box.append(fullScreen(host.el));
       const columns = element(
         "div",
@@ -258,10 +255,10 @@ export default panel(
             resettable: true,
           };
         },
-        parts: [techniques, seed, all, each, buttons, sentence, sums, code, curves],
+        parts: [techniques, seed, all, each, buttons, sums, code, curves],
         rows: [
           element("div", { class: "prune-lab-controls" }, forPython(techniques.box, seed.box)),
-          element("div", { class: "prune-lab-hand" }, all.box, buttons.box, sentence.box),
+          element("div", { class: "prune-lab-hand" }, all.box, buttons.box, buttons.answer),
           element("div", { class: "prune-lab-figure" }, columns),
           sums.box,
           code.box,
