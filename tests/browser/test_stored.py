@@ -230,10 +230,11 @@ class Saved:
         self.panel = page.get_by_role("group", name="Mask explorer for")
 
     def save(self):
-        """Save, and wait until the file is there."""
+        """Save, and wait until the file is there, all of it."""
         before = self.file.stat().st_mtime_ns
         press_menu(self.page, "File", "docmanager:save")
         until(lambda: self.file.stat().st_mtime_ns > before, True)
+        until(lambda: self.file.read_text(encoding="utf-8").endswith("}\n"), True)
 
     def restart(self):
         press_menu(self.page, "Kernel", "kernelmenu:restart")
