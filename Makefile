@@ -52,7 +52,7 @@ scripts: venv ## ... node: the widgets' scripts without a browser
 	$(NODE) --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test tests/scripts/*.test.js
 
 notebooks-test: venv ## ... nbval: run the notebooks, compare each output with the stored one
-	$(PYTEST) --dist loadfile --nbval --nbval-current-env notebooks
+	$(PYTEST) --dist loadfile --nbval notebooks
 
 browser: venv ## ... pytest: JupyterLab and the widgets in headless Chromium
 	@$(BIN)/python tests/browser/chromium.py

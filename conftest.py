@@ -1,6 +1,9 @@
 """How the tests share a machine: one process per core, and one thread for the sums of each."""
 
 import os
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,3 +18,16 @@ def pytest_configure(config: pytest.Config) -> None:
         from tutorial.build import STEADY
 
         os.environ.update(STEADY)
+        if not hasattr(config, "workerinput"):
+            fork_kernels(config)
+
+
+def fork_kernels(config: pytest.Config) -> None:
+    """Have the notebooks' kernels, all of them until the run's end, begin with torch imported."""
+    from tests.browser import kernels
+
+    run = ExitStack()
+    config.add_cleanup(run.close)
+    folder = Path(run.enter_context(TemporaryDirectory()))
+    os.environ["JUPYTER_PATH"] = str(folder / "data")
+    run.enter_context(kernels.forked(folder / "data", folder / "kernels.socket"))

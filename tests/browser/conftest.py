@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import chromium
+from tests.browser.far_away import FarAway, far_away
 from tests.browser.jupyter_lab import JupyterLab, running
 from tests.browser.notebook import PATIENCE, close_all
 
@@ -99,31 +100,46 @@ def page(
 
 
 @pytest.fixture(scope="session")
-def kept() -> list[Watched]:
-    """The page that tests of this process hand on, if there is one."""
-    return []
+def kept() -> dict[str, Watched]:
+    """The pages that tests of this process hand on, by their server's address."""
+    return {}
+
+
+Handing = Callable[[JupyterLab], Generator[Page, None, None]]
 
 
 @pytest.fixture
-def lab_page(
-    browser: Browser,
-    jupyter_lab: JupyterLab,
-    kept: list[Watched],
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-) -> Iterator[Page]:
-    """The page that the last such test has left, its JupyterLab empty; after a failure a fresh one.
+def handed_on(
+    browser: Browser, kept: dict[str, Watched], tmp_path: Path, request: pytest.FixtureRequest
+) -> Handing:
+    """Lend the page that the last test has left at a server, or after a failure a fresh one."""
+
+    def lend(lab: JupyterLab) -> Generator[Page, None, None]:
+        watched = kept.pop(lab.url, None) or Watched(browser)
+        try:
+            if (yield from watched.lent(request, tmp_path)):
+                close_all(watched.page)
+                kept[lab.url] = watched
+        finally:
+            lab.end_kernels()
+
+    return lend
+
+
+@pytest.fixture
+def lab_page(jupyter_lab: JupyterLab, handed_on: Handing) -> Iterator[Page]:
+    """A page with an empty JupyterLab in it, which has been loaded once.
 
     To load JupyterLab takes as long as most tests. A module whose tests only need one in which
     they open a notebook calls this its ``page``.
     """
-    watched = kept.pop() if kept else Watched(browser)
-    try:
-        if (yield from watched.lent(request, tmp_path)):
-            close_all(watched.page)
-            kept.append(watched)
-    finally:
-        jupyter_lab.end_kernels()
+    yield from handed_on(jupyter_lab)
+
+
+@pytest.fixture
+def far_page(way: FarAway, handed_on: Handing) -> Iterator[Page]:
+    """The same, at the far end of the ``way``."""
+    yield from handed_on(way.lab)
 
 
 @pytest.fixture(scope="session")
@@ -131,3 +147,10 @@ def jupyter_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab
     """One JupyterLab for each of the run's processes."""
     with running(tmp_path_factory.mktemp("jupyter")) as lab:
         yield lab
+
+
+@pytest.fixture(scope="session")
+def way(jupyter_lab: JupyterLab) -> Iterator[FarAway]:
+    """A way to that JupyterLab which a test can make long."""
+    with far_away(jupyter_lab) as way:
+        yield way

@@ -1,7 +1,7 @@
 """Kernels that begin with torch imported: forked from a process that has imported it.
 
 A test's kernel is a process of its own, as in any JupyterLab, but most of the seconds that it takes
-to begin are the import of torch, over and over. So JupyterLab's kernel is told to be
+to begin are the import of torch, over and over. So Jupyter's kernel is told to be
 
     python kernels.py SOCKET -f CONNECTION_FILE
 
@@ -28,7 +28,7 @@ from pathlib import Path
 
 @contextmanager
 def forked(data: Path, socket_path: Path) -> Iterator[None]:
-    """Have a JupyterLab whose data is in ``data`` fork its kernels."""
+    """Have a Jupyter whose data is in ``data`` fork its kernels."""
     command = [sys.executable, __file__, str(socket_path)]
     spec = {
         "argv": [*command, "-f", "{connection_file}"],
@@ -50,8 +50,11 @@ def forked(data: Path, socket_path: Path) -> Iterator[None]:
 def serve(address: str) -> None:
     """Fork a kernel for each that asks, until this process is ended."""
     # Not ipywidgets: JupyterLab asks a kernel that has it for its widgets, another one it does not.
-    # Nor matplotlib, which asks for the kernel's own backend when it is imported.
-    for heavy in ("ipykernel.kernelapp", "sklearn.datasets"):
+    # Nor pyplot, which asks the shell for its events when it is imported; all of matplotlib wants
+    # to know the backend then, and a kernel names the same.
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    figures = ("matplotlib.figure", "matplotlib.backends.backend_agg")
+    for heavy in ("ipykernel.kernelapp", "sklearn.datasets", *figures):
         importlib.import_module(heavy)
     torch = importlib.import_module("torch")
     torch.export.export(torch.nn.Identity(), (torch.ones(1),))  # imports as much again

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.far_away import far_away
 from tests.browser.notebook import until, write
 from tests.browser.test_mask_explorer import Explorer, smallest
 
@@ -35,8 +34,9 @@ WATCH = """slider => {
     const look = () => {
         if (slider.value !== hand) window.byItself.push([hand, slider.value]);
         hand = slider.value;
-        requestAnimationFrame(look);
+        if (window.watching) requestAnimationFrame(look);
     };
+    window.watching = true;
     look();
 }"""
 
@@ -158,17 +158,16 @@ class Hand:
 
 
 @pytest.fixture
-def far(page, jupyter_lab, request):
+def far(far_page, way, request):
     """An explorer on two layers, opened near and then moved far away."""
-    with far_away(jupyter_lab) as way:
-        name = write(jupyter_lab.folder, f"far-{request.node.name}.ipynb", TWO_LAYERS)
-        notebook = Explorer(page, way.lab.address(name))
-        weights = notebook.ask("[m.weight.flatten().tolist() for m in model]")
-        notebook.weights = dict(zip(["0.weight", "1.weight"], map(np.array, weights), strict=True))
-        notebook.way = way
-        way.delay = 0.3
-        yield notebook
-        way.delay = 0.0
+    name = write(way.lab.folder, f"far-{request.node.name}.ipynb", TWO_LAYERS)
+    notebook = Explorer(far_page, way.lab.address(name))
+    weights = notebook.ask("[m.weight.flatten().tolist() for m in model]")
+    notebook.weights = dict(zip(["0.weight", "1.weight"], map(np.array, weights), strict=True))
+    way.delay = 0.3
+    yield notebook
+    way.delay = 0.0
+    far_page.evaluate("window.watching = false")
 
 
 def slow_down(page, times):

@@ -34,8 +34,8 @@ Magnitudes.find = held
 
 
 @pytest.fixture
-def large(page, jupyter_lab):
-    return Explorer(page, jupyter_lab.address(write(jupyter_lab.folder, "large.ipynb", LARGE)))
+def large(lab_page, jupyter_lab):
+    return Explorer(lab_page, jupyter_lab.address(write(jupyter_lab.folder, "large.ipynb", LARGE)))
 
 
 def test_a_large_layer_is_shown_by_blocks_and_steps(large):

@@ -70,6 +70,11 @@ class Explorer(Notebook):
         expect(self.panel.locator(".prune-lab-pending")).to_have_count(0)
         return self.sums()[0]
 
+    def python_agrees(self, accuracy):
+        """Wait until Python has the accuracy that is on the screen."""
+        python = "f'100.0 % → {100 * (widget.accuracy or 0):.1f} %'"
+        until(lambda: self.ask(python), accuracy)
+
     def dot_at(self, amount, accuracy):
         """The colour of the dot there: of what is a little above the line itself."""
         return self.colour_at(amount, accuracy, above=3)
@@ -119,18 +124,19 @@ def test_sliders_curves_and_sums_say_the_same(page, jupyter_lab):
     assert notebook.code() == calls({"conv1.weight": 0.3})
     accuracy = notebook.accuracy_arrives()
     assert notebook.sums()[1:] == [f"{TOTAL:,} → {TOTAL - 45:,}", "246.9 → 246.7 kB"]
-    found = notebook.ask("[widget.amounts, widget.accuracy, widget.curves, widget.code]")
-    assert found[0] == dict.fromkeys(NAMES, 0) | {"conv1.weight": 0.3}
-    assert accuracy == f"100.0 % → {100 * found[1]:.1f} %"
-    assert found[3] == notebook.code()
-    curve = dict(found[2]["conv1.weight"])
-    assert curve[0.3] == found[1]  # that layer alone is all that is pruned
+    python = "widget.amounts"
+    until(lambda: notebook.ask(python), dict.fromkeys(NAMES, 0) | {"conv1.weight": 0.3})
+    notebook.python_agrees(accuracy)
+    measured, curves, code = notebook.ask("[widget.accuracy, widget.curves, widget.code]")
+    assert code == notebook.code()
+    curve = dict(curves["conv1.weight"])
+    assert curve[0.3] == measured  # that layer alone is all that is pruned
 
     # Its dot is on its curve, drawn in full; the other curves are in the background.
     notebook.slider("conv1.weight").focus()
     until(lambda: notebook.dot_at(0.3, curve[0.3]), "#1f7ad1")
     entry = notebook.panel.locator(".prune-lab-entry")
-    expect(entry).to_have_text(f"conv1.weight alone, 30 % pruned: accuracy {100 * found[1]:.1f} %")
+    expect(entry).to_have_text(f"conv1.weight alone, 30 % pruned: accuracy {100 * measured:.1f} %")
     notebook.move("conv1.weight", 0.95)
     until(lambda: notebook.dot_at(0.95, curve[0.95]), "#1f7ad1")
 
@@ -143,13 +149,12 @@ def test_sliders_curves_and_sums_say_the_same(page, jupyter_lab):
     assert notebook.sums()[1] == f"{TOTAL:,} → {TOTAL - sum(SIZES) // 2:,}"
     assert notebook.code().startswith(calls(dict.fromkeys(NAMES[:5], 0.5)))
     assert len(notebook.code().splitlines()) == 6
-    accuracy = notebook.accuracy_arrives()
-    assert accuracy == f"100.0 % → {100 * notebook.ask('widget.accuracy'):.1f} %"
+    notebook.python_agrees(notebook.accuracy_arrives())
 
     # The pointer finds a curve and reads it.
     place = notebook.panel.locator("canvas").bounding_box()
     x = place["x"] + 42 + 0.8 * (place["width"] - 56)
-    y = place["y"] + 8 + (1 - dict(found[2]["fc1.weight"])[0.8]) * (place["height"] - 30)
+    y = place["y"] + 8 + (1 - dict(curves["fc1.weight"])[0.8]) * (place["height"] - 30)
     page.mouse.move(x, y)
     expect(entry).to_have_text(re.compile(r"^\S+ alone, 80 % pruned: accuracy [\d.]+ %$"))
     assert dialogs == []
@@ -164,7 +169,7 @@ def test_stop_apply_undo_reset(page, jupyter_lab, tmp_path):
     expect(notebook.panel.get_by_role("button", name="Go on")).to_be_visible()
     measuring = notebook.panel.locator(".prune-lab-progress")
     expect(measuring).to_contain_text(re.compile(r"of 126 points, stopped"))
-    assert notebook.ask("widget.stopped") is True
+    until(lambda: notebook.ask("widget.stopped"), True)
     notebook.panel.get_by_role("button", name="Go on").click()
     expect(button).to_be_visible()
     gate.rmdir()
@@ -216,9 +221,8 @@ def test_a_busy_kernel_does_not_hold_the_sliders(page, jupyter_lab):
     finally:
         os.kill(kernel, signal.SIGCONT)
     notebook.curves_arrive()
-    accuracy = notebook.accuracy_arrives()
-    assert accuracy == f"100.0 % → {100 * notebook.ask('widget.accuracy'):.1f} %"
-    assert notebook.ask("widget.amounts['fc2.weight']") == 0.85
+    until(lambda: notebook.ask("widget.amounts['fc2.weight']"), 0.85)
+    notebook.python_agrees(notebook.accuracy_arrives())
 
 
 def the_sliders_go_on_alone(notebook, curve):

@@ -15,9 +15,8 @@ from prune_lab.course.saving import WORDS
 from prune_lab.course.signing import sign
 from prune_lab.data import load_digits
 from prune_lab.training import evaluate
-from tests.browser.far_away import far_away
 from tests.browser.jupyter_lab import NOTEBOOKS
-from tests.browser.notebook import until, write
+from tests.browser.notebook import open_notebook, until, write
 from tests.browser.test_mask_explorer import Explorer
 
 CHAPTER = NOTEBOOKS / "03-prune-a-module.ipynb"
@@ -36,6 +35,11 @@ MaskExplorer(nn.Conv2d(1, 6, 5))
 
 
 @pytest.fixture
+def page(lab_page):
+    return lab_page
+
+
+@pytest.fixture
 def opened(page, jupyter_lab, monkeypatch):
     """Open a chapter as `prune-lab lab` does, and scroll to a place in it; nothing is run."""
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(jupyter_lab.folder.parent / "data"))
@@ -45,7 +49,7 @@ def opened(page, jupyter_lab, monkeypatch):
         shutil.copy(CHAPTER, copy)
         copy.write_text(change(copy.read_text(encoding="utf-8")), encoding="utf-8")
         sign([copy])
-        page.goto(jupyter_lab.address(name))
+        open_notebook(page, jupyter_lab.address(name))
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         return scrolled_to(page, place)
 
@@ -186,21 +190,19 @@ def test_when_the_kernel_dies_the_hand_finds_nothing_that_cannot_work(page, expl
     assert explorer.offers_python() == {False}
 
 
-def test_a_kernel_that_does_not_answer_is_called_late_until_it_does(page, jupyter_lab):
-    name = write(jupyter_lab.folder, "late.ipynb", ONE_LAYER)
-    with far_away(jupyter_lab) as far:
-        explorer = Shown(page, far.lab.address(name))
-        expect(explorer.message).to_have_text("")
-        page.mouse.move(1, 1)
-        far.delay = 5.0  # seconds, each way
-        explorer.panel.hover(position={"x": 5, "y": 5})
-        expect(explorer.message).to_have_text(LATE)
-        assert explorer.offers_python() == {True}  # it waits in line, and is done
-        explorer.press("Apply")
-        far.delay = 0.0
-        expect(explorer.message).not_to_have_text(LATE)
-        expect(explorer.panel.get_by_role("button", name="Undo")).to_be_enabled()
-        until(lambda: int(explorer.ask("int(widget.mask.sum())")), 105)
+def test_a_kernel_that_does_not_answer_is_called_late_until_it_does(far_page, way):
+    explorer = Shown(far_page, way.lab.address(write(way.lab.folder, "late.ipynb", ONE_LAYER)))
+    expect(explorer.message).to_have_text("")
+    far_page.mouse.move(1, 1)
+    way.delay = 5.0  # seconds, each way
+    explorer.panel.hover(position={"x": 5, "y": 5})
+    expect(explorer.message).to_have_text(LATE)
+    assert explorer.offers_python() == {True}  # it waits in line, and is done
+    explorer.press("Apply")
+    way.delay = 0.0
+    expect(explorer.message).not_to_have_text(LATE)
+    expect(explorer.panel.get_by_role("button", name="Undo")).to_be_enabled()
+    until(lambda: int(explorer.ask("int(widget.mask.sum())")), 105)
 
 
 def test_restarted_and_opened_anew_the_stored_panels_are_there(page, opened):
@@ -228,10 +230,11 @@ class Saved:
         self.panel = page.get_by_role("group", name="Mask explorer for")
 
     def save(self):
-        """Save, and wait until the file is there."""
+        """Save, and wait until the file is there, all of it."""
         before = self.file.stat().st_mtime_ns
         press_menu(self.page, "File", "docmanager:save")
         until(lambda: self.file.stat().st_mtime_ns > before, True)
+        until(lambda: self.file.read_text(encoding="utf-8").endswith("}\n"), True)
 
     def restart(self):
         press_menu(self.page, "Kernel", "kernelmenu:restart")
