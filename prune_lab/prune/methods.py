@@ -175,7 +175,6 @@ class BasePruningMethod(ABC):
             default_mask = torch.ones_like(t)
         return masked(t, self.compute_mask(importance_scores, default_mask=default_mask))
 
-    @torch.no_grad()
     def remove(self, module: nn.Module) -> None:
         """Make the pruning permanent: ``name`` is a Parameter again, its pruned entries 0.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 from torch.nn.utils.prune import BasePruningMethod as PruningHook  # ours are registered with it
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -83,7 +83,7 @@ def to_prune(module: nn.Module, name: str) -> nn.Parameter:
                 f"use the {type(hook).__name__} of torch.nn.utils.parametrizations instead, and "
                 f"prune the 'original' of its parametrizations.{hook.name}"
             )
-    if isinstance(parameter, UninitializedParameter):
+    if is_lazy(parameter):
         raise ValueError(
             f"parameter '{name}' of {kind} is not initialised yet: "
             "run one batch through the module before you prune it"
