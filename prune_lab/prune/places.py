@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,17 @@ _MISSING: Any = object()
 WITHOUT_HOOKS = (nn.ParameterList, nn.ParameterDict, torch.jit.ScriptModule)
 
 
-def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
-    """Return the key and the pruning hook (ours or torch's) of ``name``, or two Nones.
+class Found(NamedTuple):
+    """A place of a parameter, and the pruning hook there."""
+
+    module: nn.Module
+    name: str
+    key: Any = None  # of the hook
+    hook: Any = None  # ours or torch's; None if the parameter is not pruned there
+
+
+def find(module: nn.Module, name: str) -> Found:
+    """Look for the pruning hook of ``name``.
 
     Raises:
         TypeError: not a module and a name.
@@ -34,15 +43,15 @@ def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
     """
     if not isinstance(module, nn.Module) or not isinstance(name, str):
         raise TypeError(_not_a_place(module, name))
-    found: tuple[Any, Any] = (None, None)
+    found = Found(module, name)
     for key, hook in module._forward_pre_hooks.items():
         if getattr(hook, "_tensor_name", None) == name and isinstance(hook, PruningHook):
-            if found[1] is not None:
+            if found.hook is not None:
                 raise AssertionError(
                     "Avoid adding multiple pruning hooks to the "
                     f"same tensor {name} of module {module}. Use a PruningContainer."
                 )
-            found = key, hook
+            found = Found(module, name, key, hook)
     return found
 
 
