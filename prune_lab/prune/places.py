@@ -30,8 +30,8 @@ class Found(NamedTuple):
 
     module: nn.Module
     name: str
-    key: Any = None  # of the hook
-    hook: Any = None  # ours or torch's; None if the parameter is not pruned there
+    key: int | None  # of the hook
+    hook: Any  # ours or torch's; None if the parameter is not pruned there
 
 
 def find(module: nn.Module, name: str) -> Found:
@@ -43,16 +43,16 @@ def find(module: nn.Module, name: str) -> Found:
     """
     if not isinstance(module, nn.Module) or not isinstance(name, str):
         raise TypeError(_not_a_place(module, name))
-    found = Found(module, name)
+    found: tuple[Any, Any] = (None, None)
     for key, hook in module._forward_pre_hooks.items():
         if getattr(hook, "_tensor_name", None) == name and isinstance(hook, PruningHook):
-            if found.hook is not None:
+            if found[1] is not None:
                 raise AssertionError(
                     "Avoid adding multiple pruning hooks to the "
                     f"same tensor {name} of module {module}. Use a PruningContainer."
                 )
-            found = Found(module, name, key, hook)
-    return found
+            found = key, hook
+    return Found(module, name, *found)
 
 
 def hooks_of(module: nn.Module) -> list[Any]:
