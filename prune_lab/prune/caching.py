@@ -53,6 +53,13 @@ def _forget(*_: object) -> None:
 _block: ContextVar[_Block | None] = ContextVar("prune_lab_cached", default=None)
 
 
+def _block_here() -> _Block | None:
+    """Return the open block that this thread is in, if any; a copied context brings others'."""
+    block = _block.get()
+    is_ours = block is not None and block.is_open and block.thread == threading.get_ident()
+    return block if is_ours else None
+
+
 @contextmanager
 def cached() -> Iterator[None]:
     """Mask every weight at most once while the block runs (as ``parametrize.cached``).
@@ -81,8 +88,7 @@ def cached() -> Iterator[None]:
 
     Follows :func:`torch.nn.utils.parametrize.cached`.
     """
-    outer = _block.get()
-    if outer is not None and outer.is_open and outer.thread == threading.get_ident():
+    if _block_here() is not None:
         yield  # the outer block's
         return
     _forget_at_every_step()
@@ -101,10 +107,8 @@ def cached() -> Iterator[None]:
 
 def kept(orig: Tensor, mask: Tensor) -> Tensor:
     """Return ``masked(orig, mask)``; inside :func:`cached` the same tensor until either changes."""
-    block = _block.get()
-    if block is None or not block.is_open or block.thread != threading.get_ident():
-        return masked(orig, mask)
-    if not _can_be_recognised(orig, mask):
+    block = _block_here()
+    if block is None or not _can_be_recognised(orig, mask):
         return masked(orig, mask)
     gradients = torch.is_grad_enabled() and orig.requires_grad
     key = (id(orig), id(mask), gradients, torch.is_inference_mode_enabled())

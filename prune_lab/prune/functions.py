@@ -190,12 +190,10 @@ def undo(module: M, name: str) -> M:
     return module
 
 
-def _pruned_places(
-    module: nn.Module, name: str, ended: str
-) -> list[tuple[nn.Module, str, Any, Any]]:
+def _pruned_places(module: nn.Module, name: str, ended: str) -> list[places.Found]:
     """Return the places that are pruned together with this one, which must be pruned."""
     where = methods.tied_places(module, name)
-    if where[0][3] is None:
+    if where[0].hook is None:
         raise ValueError(
             f"Parameter '{name}' of module {module} has to be pruned before pruning can be {ended}"
         )

@@ -175,7 +175,6 @@ class BasePruningMethod(ABC):
             default_mask = torch.ones_like(t)
         return masked(t, self.compute_mask(importance_scores, default_mask=default_mask))
 
-    @torch.no_grad()
     def remove(self, module: nn.Module) -> None:
         """Make the pruning permanent: ``name`` is a Parameter again, its pruned entries 0.
 
@@ -342,7 +341,7 @@ def target(module: nn.Module, name: str, scores: object = None) -> Target:
         TypeError: ``scores`` is not a tensor.
         AssertionError: its shape differs.
     """
-    _, hook = places.find_hook(module, name)
+    hook = places.find(module, name).hook
     orig = places.to_prune(module, name) if hook is None else places.original(module, name)
     mask = None if hook is None else places.mask_of(module, name)
     if scores is None:
@@ -452,21 +451,18 @@ def unpruned_order(module: nn.Module) -> tuple[str, ...]:
     return next(filter(None, orders), tuple(module._parameters))
 
 
-def tied_places(module: nn.Module, name: str) -> list[tuple[nn.Module, str, Any, Any]]:
+def tied_places(module: nn.Module, name: str) -> list[places.Found]:
     """Return the places that a change here changes: this one, first, and those tied to it.
 
     A tie holds as long as both still have the same Parameter.
 
-    Returns:
-        of each place its module, its name there, and its hook with its key, or two Nones.
-
     Raises:
         ValueError: it was tied before it went through a file, which keeps no tie.
     """
-    key, hook = places.find_hook(module, name)
-    record = getattr(hook, "record", None)
+    here = places.find(module, name)
+    record = getattr(here.hook, "record", None)
     if record is None or record.tie is None:
-        return [(module, name, key, hook)]
+        return [here]
     living = [(place, there) for ref, there in record.tie if (place := ref()) is not None]
     if (module, name) not in living:
         raise ValueError(
@@ -474,9 +470,13 @@ def tied_places(module: nn.Module, name: str) -> list[tuple[nn.Module, str, Any,
             "same parameter, which a file does not keep: call prune.prune_twins(model) first"
         )
     living.sort(key=lambda place: place != (module, name))
-    tied = [(place, there, *places.find_hook(place, there)) for place, there in living]
+    tied = [places.find(*place) for place in living]
     orig = module._parameters.get(name + "_orig")
-    return [t for t in tied if t[3] is not None and t[0]._parameters.get(t[1] + "_orig") is orig]
+    return [
+        place
+        for place in tied
+        if place.hook is not None and place.module._parameters.get(place.name + "_orig") is orig
+    ]
 
 
 def _put_back_after_forward(module: nn.Module, name: str, weight: object) -> None:

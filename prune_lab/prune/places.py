@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 from torch.nn.utils.prune import BasePruningMethod as PruningHook  # ours are registered with it
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -25,8 +25,17 @@ _MISSING: Any = object()
 WITHOUT_HOOKS = (nn.ParameterList, nn.ParameterDict, torch.jit.ScriptModule)
 
 
-def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
-    """Return the key and the pruning hook (ours or torch's) of ``name``, or two Nones.
+class Found(NamedTuple):
+    """A place of a parameter, and the pruning hook there."""
+
+    module: nn.Module
+    name: str
+    key: int | None  # of the hook
+    hook: Any  # ours or torch's; None if the parameter is not pruned there
+
+
+def find(module: nn.Module, name: str) -> Found:
+    """Look for the pruning hook of ``name``.
 
     Raises:
         TypeError: not a module and a name.
@@ -43,7 +52,7 @@ def find_hook(module: nn.Module, name: str) -> tuple[Any, Any]:
                     f"same tensor {name} of module {module}. Use a PruningContainer."
                 )
             found = key, hook
-    return found
+    return Found(module, name, *found)
 
 
 def hooks_of(module: nn.Module) -> list[Any]:
@@ -83,7 +92,7 @@ def to_prune(module: nn.Module, name: str) -> nn.Parameter:
                 f"use the {type(hook).__name__} of torch.nn.utils.parametrizations instead, and "
                 f"prune the 'original' of its parametrizations.{hook.name}"
             )
-    if isinstance(parameter, UninitializedParameter):
+    if is_lazy(parameter):
         raise ValueError(
             f"parameter '{name}' of {kind} is not initialised yet: "
             "run one batch through the module before you prune it"

@@ -81,14 +81,14 @@ def is_without_values(t: Tensor) -> bool:
     return t.is_meta or isinstance(t, torch._subclasses.FakeTensor)
 
 
-_BITS = tuple(1 << i for i in range(8))
+_BITS = torch.tensor([1 << i for i in range(8)], dtype=torch.uint8, device="cpu")
 
 
 def _packed(bits: Tensor) -> Tensor:
     eights = torch.nn.functional.pad(bits.reshape(-1), (0, -bits.numel() % 8)).view(-1, 8)
-    return (eights * eights.new_tensor(_BITS, dtype=torch.uint8)).sum(1, dtype=torch.uint8)
+    return (eights * _BITS.to(bits.device)).sum(1, dtype=torch.uint8)
 
 
 def _unpacked(packed: Tensor, like: Tensor) -> Tensor:
-    bits = packed[:, None] & packed.new_tensor(_BITS)
+    bits = packed[:, None] & _BITS.to(packed.device)
     return (bits != 0).view(-1)[: like.numel()].view(like.shape)

@@ -11,7 +11,6 @@ import dataclasses
 import warnings
 import weakref
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -19,15 +18,7 @@ from torch import nn
 from . import methods, places
 from .record import Record
 
-
-class _Twin(NamedTuple):
-    """One place of a parameter in a model."""
-
-    path: str  # such as "out.weight"
-    module: nn.Module
-    name: str
-    key: int | None  # of its hook
-    hook: methods.BasePruningMethod | None
+_Group = dict[str, places.Found]  # the places of one parameter, by paths such as "out.weight"
 
 
 def prune_twins(model: nn.Module) -> list[str]:
@@ -66,56 +57,54 @@ def prune_twins(model: nn.Module) -> list[str]:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model should be a torch.nn.Module, not {type(model).__name__}")
     groups = list(_tied_and_pruned(model))
-    clean = [twin for group in groups for twin in group if twin.hook is None]
-    for twin in clean:
+    clean = {path: twin for group in groups for path, twin in group.items() if twin.hook is None}
+    for twin in clean.values():
         places.to_prune(twin.module, twin.name)
-    with places.unchanged_on_error(twin.module for group in groups for twin in group):
+    with places.unchanged_on_error(twin.module for group in groups for twin in group.values()):
         for group in groups:
-            _tie(group)
-    return [twin.path for twin in clean]
+            _tie(list(group.values()))
+    return list(clean)
 
 
-def _tied_and_pruned(model: nn.Module) -> Iterator[list[_Twin]]:
+def _tied_and_pruned(model: nn.Module) -> Iterator[_Group]:
     """Yield the places of each parameter that has several and is pruned in one of them."""
-    found: dict[nn.Parameter, list[_Twin]] = {}
+    found: dict[nn.Parameter, _Group] = {}
     for path, module in model.named_modules():
         for key, parameter in module._parameters.items():
             if parameter is not None:
                 name = key.removesuffix("_orig")
                 name = name if name in places.pruned_names(module) else key
-                path_of_it = f"{path}.{name}" if path else name
-                twin = _Twin(path_of_it, module, name, *places.find_hook(module, name))
-                found.setdefault(parameter, []).append(twin)
+                group = found.setdefault(parameter, {})
+                group[f"{path}.{name}" if path else name] = places.find(module, name)
     for group in found.values():
-        masks = [places.mask_of(t.module, t.name) for t in group if t.hook is not None]
+        masks = [places.mask_of(t.module, t.name) for t in group.values() if t.hook is not None]
         if not masks or len(group) == 1:
             continue
         if any(not torch.equal(mask, masks[0]) for mask in masks):
             raise ValueError(
-                f"{' and '.join(twin.path for twin in group)} are one Parameter, but pruned "
+                f"{' and '.join(group)} are one Parameter, but pruned "
                 "by different masks: undo or remove the prunes of all but one of them first"
             )
-        group = [twin for twin in group if _runs_hooks(twin)]
-        if len(group) > 1 and any(twin.hook is not None for twin in group):
+        group = {path: twin for path, twin in group.items() if _runs_hooks(path, twin.module)}
+        if len(group) > 1 and any(twin.hook is not None for twin in group.values()):
             yield group
 
 
-def _runs_hooks(twin: _Twin) -> bool:
+def _runs_hooks(path: str, module: nn.Module) -> bool:
     """Tell whether a hook in a place would ever run, and warn if not."""
-    if not isinstance(twin.module, places.WITHOUT_HOOKS):
+    if not isinstance(module, places.WITHOUT_HOOKS):
         return True
     warnings.warn(
-        f"'{twin.path}' shares a pruned Parameter, but a {type(twin.module).__name__} has no "
+        f"'{path}' shares a pruned Parameter, but a {type(module).__name__} has no "
         "forward pass in which a mask could be put on: it keeps the unpruned values",
         stacklevel=4,
     )
     return False
 
 
-def _tie(group: list[_Twin]) -> None:
+def _tie(group: list[places.Found]) -> None:
     """Give all places the mask and the methods of the first pruned one, and one tie."""
     pruned = next(twin for twin in group if twin.hook is not None)
-    assert pruned.hook is not None
     known = methods.record_of(pruned.hook)
     tie = [(weakref.ref(twin.module), twin.name) for twin in group]
     for twin in group:

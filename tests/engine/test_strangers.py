@@ -431,6 +431,15 @@ def _cached_in_a_context_that_is_copied() -> None:
         assert pool.submit(there.run, layer, X).result().item() == 14
 
 
+def _cached_in_a_context_that_outlives_the_block() -> None:
+    layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
+    with prune.cached():
+        there = contextvars.copy_context()
+    assert there.run(layer, X).item() == 7
+    layer.weight_orig.data.mul_(2)  # a write that an open block would not see
+    assert there.run(layer, X).item() == 14
+
+
 def _cached_with_a_mask_that_is_learned() -> None:
     layer: Any = prune.l1_unstructured(linear(1, 2, 3, 4), "weight", 2)
     del layer.weight_mask
@@ -495,6 +504,16 @@ def _twins_whose_masks_are_written() -> None:
         model["a"].weight_mask.copy_(before)
 
 
+def _a_twin_whose_hook_was_taken_away() -> None:
+    model: Any = nn.ModuleDict({"a": linear(1, 2, 3, 4), "b": linear(0, 0, 0, 0)})
+    model["b"].weight = model["a"].weight
+    prune.l1_unstructured(model["a"], "weight", 1)
+    prune.prune_twins(model)
+    model["b"]._forward_pre_hooks.clear()
+    assert prune.l1_unstructured(model["a"], "weight", 1)(X).item() == 7
+    assert model["b"].weight_mask.tolist() == [[0, 1, 1, 1]]
+
+
 def _an_original_that_is_copied() -> None:
     model: Any = nn.ModuleDict({"a": linear(1, 2, 3, 4), "b": linear(0, 0, 0, 0)})
     model["b"].weight = model["a"].weight
@@ -548,12 +567,14 @@ RIGHT = [
     _an_out_proj_of_which_one_is_pruned,
     _a_zero_that_no_mask_prunes_trains,
     _cached_in_a_context_that_is_copied,
+    _cached_in_a_context_that_outlives_the_block,
     _cached_with_a_mask_that_is_learned,
     _cached_with_a_tangent,
     _extra_state_of_before,
     _torchs_hook_between_two_of_ours,
     _a_second_undo_of_three_prunes,
     _twins_whose_masks_are_written,
+    _a_twin_whose_hook_was_taken_away,
     _an_original_that_is_copied,
     _vmap_over_masks,
     _a_copy_with_a_graph_of_a_parametrized_layer,
@@ -596,6 +617,12 @@ def _with_an_expanded_parameter() -> Any:
     model = nn.Sequential(linear(1, 2), nn.Module(), linear(3, 4))
     model[1].one = nn.Parameter(torch.ones(1).expand(3))  # cannot be written
     return model
+
+
+def _with_two_hooks() -> Any:
+    layer = _pruned()
+    layer.register_forward_pre_hook(copy.copy(next(iter(layer._forward_pre_hooks.values()))))
+    return layer
 
 
 def _tied_but_pruned_apart() -> Any:
@@ -658,6 +685,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], Callable[[Any], object], type[Except
         lambda layer: layer(X),
         ValueError,
         "a Tensor has been set in its place",
+    ),
+    "two hooks on one tensor": (
+        _with_two_hooks,
+        _prune("weight"),
+        AssertionError,
+        "Use a PruningContainer",
     ),
     "parameters of a clean layer": (
         _pruned,
