@@ -30,8 +30,8 @@ class Found(NamedTuple):
 
     module: nn.Module
     name: str
-    key: int | None  # of the hook
-    hook: Any  # ours or torch's; None if the parameter is not pruned there
+    key: Any  # of the hook
+    hook: Any  # ours or torch's; both are None if the parameter is not pruned there
 
 
 def find(module: nn.Module, name: str) -> Found:

@@ -6,6 +6,7 @@ import base64
 import functools
 import http.server
 import json
+import os
 import re
 import shutil
 import threading
@@ -59,7 +60,10 @@ def hostile_chapter():
 @pytest.fixture(scope="session")
 def book(tmp_path_factory):
     """The book with one more chapter, built once for all of the run's processes."""
-    shared = tmp_path_factory.getbasetemp().parent / "the-book"
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # this process's own folder is in that of the run
+        run = run.parent
+    shared = run / "the-book"
     with FileLock(f"{shared}.lock"):
         if not (shared / "index.html").exists():
             notebooks = shutil.copytree(NOTEBOOKS, tmp_path_factory.mktemp("book") / "notebooks")
