@@ -195,6 +195,18 @@ def test_a_page_fits_is_small_and_says_what_its_parts_are(page, opened, asked, b
     assert sum(sizes.values()) < MOST_BYTES, sizes
 
 
+@pytest.mark.parametrize("name", ["03-prune-a-module", "07-the-whole-network"])
+def test_no_curve_stays_empty(page, opened, name):
+    opened(name)
+    enliven_all(page)
+    curves = page.locator("canvas:is([aria-label^='Accuracy against'], [aria-label^='Curves of'])")
+    expect(page.locator("progress:visible")).to_have_count(0)
+    told = curves.locator("visible=true").evaluate_all("all => all.map((c) => c.ariaLabel)")
+    assert told
+    for label in told:
+        assert "21 points measured" in label or "105 of 105 points" in label, label
+
+
 # The reader's colours
 
 
