@@ -74,6 +74,7 @@ function ask(question, body, { move, rest, choose }) {
   const middle = low + step * Math.round((high - low) / step / 2);
   return {
     set(guess) {
+      const takenBack = guess === null && !unset; // also while the box, refused, has the focus again
       unset = guess === null;
       control.field.classList.toggle("prune-lab-unset", unset);
       control.set({
@@ -83,7 +84,7 @@ function ask(question, body, { move, rest, choose }) {
         value: guess ?? middle,
         text: guess === null ? "no guess" : withUnit(question, guess),
       });
-      if (document.activeElement !== box) box.value = guess === null ? "" : String(guess);
+      if (takenBack || document.activeElement !== box) box.value = guess === null ? "" : String(guess);
     },
     words: (guess) =>
       guess === null ? "No guess yet. You may also go on without one." : `Your guess: ${withUnit(question, guess)}.`,
