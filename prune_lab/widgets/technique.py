@@ -15,6 +15,7 @@ from torch import Tensor
 
 from prune_lab import prune
 from prune_lab.prune.amounts import count
+from prune_lab.prune.masking import masked
 from prune_lab.prune.methods import put_on
 from prune_lab.widgets.kept import Kept
 from prune_lab.widgets.magnitudes import Magnitudes
@@ -261,9 +262,10 @@ class Technique:
         >>> found.orders["a"].tolist(), found.orders["b"].tolist(), found.units
         ([2, 0], [1], 3)
         """
-        # A pruned entry has no say: neither in a channel's norm nor in the group's order.
+        # A pruned entry has no say, neither in a channel's norm nor in the group's order. What a
+        # mask scales is ranked as it is then, by the engine too.
         scores = {
-            name: tensor if (mask := masks.get(name)) is None else tensor.where(mask != 0, 0)
+            name: tensor if (mask := masks.get(name)) is None else masked(tensor, mask)
             for name, tensor in values.items()
         }
         with self.drawing(settings.seed, *scores.values()):

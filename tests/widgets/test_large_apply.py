@@ -108,7 +108,9 @@ def test_masks_found_in_pieces_are_those_of_one_look(kind, earlier):
 def test_apply_beside_the_kernel_is_the_engines_call(loop, technique, earlier):
     layer = layer_of(values_of("few values", 24, 20))
     if earlier:
-        prune.random_unstructured(layer, "weight", amount=101)
+        mask = (values_of("normal", 24, 20) < 1).float()
+        mask[5] = 0.5  # what is scaled stays so
+        prune.custom_from_mask(layer, "weight", mask)
     clean = copy.deepcopy(layer)
     amount = 2 if technique == "n_m" else 7 if "structured" in technique[3:9] else 9
     explorer = shown(MaskExplorer(layer, technique=technique, amount=amount, n=2))
