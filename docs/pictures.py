@@ -14,6 +14,7 @@ import pytest
 
 from docs.book.build import build
 from tests.browser.notebook import Notebook, until, write
+from tests.browser.test_book import around
 
 HERE = Path(__file__).parent
 # The browser and the JupyterLab of the browser tests; several files are named conftest.
@@ -103,14 +104,48 @@ def test_picture(browser, jupyter_lab, name):
     notebook.panel.screenshot(path=HERE / f"{name}.png")
 
 
-def test_picture_of_the_book(browser, tmp_path):
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """The book, as `make book` builds it."""
+    folder = tmp_path_factory.mktemp("book") / "book"
+    assert build(folder) == 0
+    return folder
+
+
+def test_picture_of_the_book(browser, book):
     """Chapter 3, where its first explorer is."""
-    assert build(tmp_path / "book") == 0
     page = browser.new_page(viewport={"width": 1120, "height": 760}, color_scheme="dark")
-    page.goto((tmp_path / "book/03-prune-a-module.html").as_uri())
+    page.goto((book / "03-prune-a-module.html").as_uri())
     place = page.locator("[data-panel=mask_explorer]").first
     place.scroll_into_view_if_needed()
     place.get_by_role("group").first.wait_for()
     place.evaluate("place => place.scrollIntoView({ behavior: 'instant' })")
     page.mouse.wheel(0, -60)
     page.screenshot(path=HERE / "book.png")
+
+
+def test_picture_of_the_reader(browser, book):
+    """Chapter 12's code, scanned from a screenshot, reads a stroke of the mouse."""
+    page = browser.new_page(viewport={"width": 920, "height": 660}, device_scale_factor=2)
+    page.goto((book / "12-onto-a-device.html").as_uri())
+    code = page.get_by_role("img", name="QRCode(version")
+    screen = page.screenshot(clip=around(code))
+    page.goto((book / "reader.html").as_uri())
+    page.locator("input[type=file]").set_input_files(
+        {"name": "screen.png", "mimeType": "image/png", "buffer": screen}
+    )
+    page.get_by_text("A network of").wait_for()
+    box = page.locator(".reader-paper").bounding_box()
+    places = [(0.3, 0.2), (0.55, 0.12), (0.68, 0.28), (0.5, 0.45)]
+    places += [(0.7, 0.65), (0.55, 0.85), (0.28, 0.78)]
+    page.mouse.move(*_on(box, *places[0]))
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*_on(box, *place), steps=8)
+    page.mouse.up()
+    page.get_by_text("It reads").wait_for()
+    page.screenshot(path=HERE / "reader.png")
+
+
+def _on(box: dict[str, float], x: float, y: float) -> tuple[float, float]:
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]

@@ -355,6 +355,34 @@ def test_the_reader_is_in_the_folder(page, opened, book):
     expect(page.locator("p[role=status]")).to_contain_text(HERE)
 
 
+def test_a_code_in_a_chapter_is_scanned_from_a_screenshot(page, opened, book):
+    opened("12-onto-a-device")
+    shown = page.get_by_role("img", name="QRCode(version")
+    told = shown.get_attribute("alt")
+    picture = page.screenshot(clip=around(shown))
+    page.goto(f"{book.as_uri()}/reader.html")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "screen.png", "mimeType": "image/png", "buffer": picture}
+    )
+    size = re.search(r"(\d+) bytes", told)[1]
+    expect(page.locator("p[role=status]")).to_contain_text(f"A network of {size} bytes")
+
+
+def around(part):
+    """What a screenshot shows of a part of the page, and of the text about it."""
+    boxes = [part.bounding_box()]
+
+    def rests():
+        """Whether it is where it was: panels are made on the way, and the page glides."""
+        part.evaluate("part => part.scrollIntoView({ behavior: 'instant', block: 'center' })")
+        boxes.append(part.bounding_box())
+        return boxes[-1] == boxes[-2]
+
+    until(rests, True)
+    x, y, width, height = (boxes[-1][side] for side in ("x", "y", "width", "height"))
+    return {"x": x - 20, "y": y - 60, "width": width + 120, "height": height + 80}
+
+
 # Hostile notebooks
 
 
