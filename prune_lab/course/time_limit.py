@@ -62,7 +62,7 @@ def _by_alarm(seconds: float, work: Callable[[], Result]) -> Result:
             try:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 _watch_no_lines(tracer)
-                _raise_soon(None)
+                _raise_no_more()
                 signal.signal(signal.SIGALRM, handler or signal.SIG_DFL)
                 signal.setitimer(signal.ITIMER_REAL, *timer)
                 return
@@ -136,13 +136,31 @@ _traced.argtypes = [ctypes.c_ulong, *[ctypes.py_object] * 4]
 _traced.restype = None
 
 
-def _raise_soon(error: type[BaseException] | None, thread: int | None = None) -> None:
-    """Let a thread, else this one, raise `error` at its next jump back or call; None takes it back.
+def _raise_soon(error: type[BaseException], thread: int | None = None) -> None:
+    """Let a thread, else this one, raise `error` at its next jump back or call.
 
     In between Python does not look whether there is something to raise.
     """
     ident = ctypes.c_ulong(threading.get_ident() if thread is None else thread)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, error and ctypes.py_object(error))
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(error))
+
+
+class _Nothing(BaseException):
+    """Comes in place of what this thread was to raise soon."""
+
+
+def _raise_no_more() -> None:
+    """Take back what this thread was to raise soon.
+
+    It is not enough to have nothing raised in its place: then Python 3.11 looks for it at every
+    call from now on, and for ever where a debugger traces the call.
+    """
+    try:
+        _raise_soon(_Nothing)
+        while True:
+            pass
+    except _Nothing:
+        pass
 
 
 def _by_watcher(seconds: float, work: Callable[[], Result]) -> Result:
@@ -167,7 +185,7 @@ def _by_watcher(seconds: float, work: Callable[[], Result]) -> Result:
                 if over.locked():
                     over.release()
                 watcher.join()
-                _raise_soon(None)  # sent, not yet raised
+                _raise_no_more()
                 return
             except TimeUp:
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -151,6 +152,39 @@ def test_work_that_ends_at_the_limit_is_either_done_or_out_of_time(limit: Any) -
         sum(range(1000))  # a shot that comes late would hit here
     assert seen <= {"done", "late"}
     time.sleep(3 * time_limit._AGAIN)
+
+
+# In a process of its own, which can be ended: a call that is traced never came back.
+TRACED = """
+import runpy, sys
+limits = runpy.run_path(sys.argv[1], run_name="prune_lab.course.time_limit")
+
+def stubborn():
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException:
+            pass
+
+limit = limits[sys.argv[2]]
+limit(5, lambda: None)
+if sys.argv[2] == "_by_alarm":
+    try:
+        limit(0.1, stubborn)
+    except limits["TimeUp"]:
+        pass
+sys.settrace(lambda *_: None)
+(lambda: print("traced"))()
+"""
+
+
+@pytest.mark.parametrize("limit", ["_by_alarm", "_by_watcher"])
+def test_calls_can_be_traced_afterwards(limit: str) -> None:
+    """As debuggers do, and whoever counts which lines were run."""
+    command = [sys.executable, "-c", TRACED, time_limit.__file__, limit]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "traced\n", done.stderr
 
 
 def test_the_time_begins_when_the_watcher_runs_and_no_watcher_stays(
