@@ -89,11 +89,14 @@ def _nested() -> nn.Module:
 
 
 def _ticket(start: nn.Module) -> nn.Module:
-    """The network with masks, and weights that training has moved."""
+    """The network with masks, and weights that training has moved.
+
+    So much goes that nobody keeps by luck as many weights as are to be pruned.
+    """
     ticket = copy.deepcopy(start)
     for name, layer in ticket.named_modules():
         if isinstance(layer, nn.Linear | nn.Conv2d) and name != "last":
-            prune.random_unstructured(layer, "weight", amount=draw.uniform(0.5, 0.7))
+            prune.random_unstructured(layer, "weight", amount=draw.uniform(0.65, 0.8))
             with torch.no_grad():
                 layer.get_parameter("weight_orig").add_(torch.randn(layer.weight.shape))
     return ticket
