@@ -106,8 +106,10 @@ async (code) => {
     return said;
 }
 """
+# Not before a page that was just reloaded has opened again what it had.
 CLOSE_ALL = """
-() => {
+async () => {
+    await window.jupyterapp?.restored;
     for (const opened of [...(window.jupyterapp?.shell.widgets("main") ?? [])]) opened.dispose();
 }
 """

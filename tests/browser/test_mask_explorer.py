@@ -183,6 +183,7 @@ def test_chapter_3(page, jupyter_lab):
     weights = np.array(notebook.ask("widget._parameters.model.weight.tolist()", python)).reshape(
         6, 5, 5
     )
+    notebook.show()  # who runs all cells is taken to the last one
 
     # The mouse. What the screen must show is worked out here, not asked of the widget.
     for share in notebook.drag(0.1, 0.55, 0.8, 0.4):
@@ -362,7 +363,7 @@ def test_layers_techniques_and_the_accuracy(page, open_cells, tmp_path):
     # The accuracy arrives when it arrives, and then it is that of this amount.
     counts = notebook.panel.locator(".prune-lab-counts")
     expect(counts).to_contain_text(re.compile(r"accuracy [\d.]+ % → [\d.]+ %"))
-    notebook.panel.get_by_role("progressbar").wait_for(state="hidden")
+    notebook.panel.get_by_role("progressbar", name="accuracy").wait_for(state="hidden")
     value = "f'→ {100 * widget.accuracy[1]:.1f} %'"
     until(lambda: notebook.ask(value) in counts.inner_text().replace("\u00a0", " "), True)
     gate.mkdir()  # or the curve is there before a hand can press Stop
@@ -370,7 +371,7 @@ def test_layers_techniques_and_the_accuracy(page, open_cells, tmp_path):
     notebook.press("Stop")
     notebook.press("Go on")
     gate.rmdir()
-    notebook.panel.get_by_role("progressbar").wait_for(state="hidden")
+    notebook.panel.get_by_role("progressbar", name="accuracy").wait_for(state="hidden")
     assert len(notebook.ask("widget.curve")) == 21
 
     seed = notebook.panel.get_by_label("seed")

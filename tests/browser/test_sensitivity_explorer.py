@@ -64,7 +64,7 @@ class Explorer(Notebook):
         return self.panel.locator("code").inner_text()
 
     def curves_arrive(self):
-        self.panel.locator("progress").wait_for(state="hidden")
+        self.panel.get_by_label("curves measured").wait_for(state="hidden")
 
     def accuracy_arrives(self):
         expect(self.panel.locator(".prune-lab-pending")).to_have_count(0)
@@ -167,7 +167,9 @@ def test_stop_apply_undo_reset(page, jupyter_lab, tmp_path):
     button = notebook.panel.get_by_role("button", name="Stop")
     button.click()
     expect(notebook.panel.get_by_role("button", name="Go on")).to_be_visible()
-    measuring = notebook.panel.locator(".prune-lab-progress")
+    measuring = notebook.panel.locator(
+        ".prune-lab-progress", has=notebook.page.get_by_label("curves measured")
+    )
     expect(measuring).to_contain_text(re.compile(r"of 126 points, stopped"))
     until(lambda: notebook.ask("widget.stopped"), True)
     notebook.panel.get_by_role("button", name="Go on").click()
@@ -191,7 +193,9 @@ def test_stop_apply_undo_reset(page, jupyter_lab, tmp_path):
     notebook.panel.get_by_role("button", name="Undo").click()
     expect(status).to_have_text("Undone: the model is as it was before.")
     assert notebook.ask(zeros) == [600, 43200]
-    expect(notebook.panel.locator("progress")).to_be_hidden()  # the curves are as good as before
+    expect(
+        notebook.panel.get_by_label("curves measured")
+    ).to_be_hidden()  # the curves are as good as before
     notebook.panel.get_by_role("button", name="Reset").click()
     until(lambda: notebook.readout("fc1.weight"), "0 % (0 of 48,000)")
     assert notebook.ask(zeros) == []
@@ -240,7 +244,11 @@ def the_sliders_go_on_alone(notebook, curve):
     notebook.settle()
     assert notebook.readout("fc2.weight") == "85 % (71 of 84 channels)"
     assert notebook.sums()[1] == f"{TOTAL:,} → {TOTAL - 71 * 120:,}"
-    expect(notebook.panel.locator(".prune-lab-progress")).to_contain_text("Waiting for the kernel")
+    expect(
+        notebook.panel.locator(
+            ".prune-lab-progress", has=notebook.page.get_by_label("curves measured")
+        )
+    ).to_contain_text("Waiting for the kernel")
 
 
 @pytest.fixture

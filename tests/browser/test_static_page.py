@@ -254,7 +254,7 @@ def test_each_layers_curve_is_measured_here(page, open_page):
     panel = page.get_by_role("group", name="Sensitivity explorer")
     curves = panel.get_by_role("img", name="Curves of accuracy")
     expect(curves).to_have_attribute("aria-label", re.compile("; 42 of 42 points are measured"))
-    expect(panel.locator("progress")).to_be_hidden()
+    expect(panel.get_by_label("curves measured")).to_be_hidden()
     slider = panel.get_by_role("slider", name="1.weight")
     slider.fill("0.9")
     slider.focus()

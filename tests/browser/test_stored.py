@@ -289,19 +289,18 @@ def test_in_a_chapter_what_was_run_has_its_picture_and_the_rest_its_panels(
     saved = Saved(page, jupyter_lab.folder / "fresh.ipynb")
     page.locator(".jp-Notebook .jp-Cell").first.click()
     page.keyboard.press("Escape")
-    guess = page.get_by_role("group", name="Your guess").first
-    for _ in range(5):  # title, set-up, engine, two texts
+    explorer = page.get_by_role("group", name="Mask explorer").first
+    for _ in range(4):  # title, set-up, engine, a text
         page.keyboard.press("Shift+Enter")
     page.keyboard.press("Control+Enter")
-    guess.locator("input").first.wait_for()
-    expect(guess.locator("input").first).to_be_enabled()
+    expect(explorer.get_by_role("button", name="Apply")).to_be_enabled()
     saved.save()
     press_menu(page, "Kernel", "kernelmenu:restart")
     page.locator(".jp-Dialog .jp-mod-accept").click()
     page.get_by_text("| Idle").wait_for()
     saved.reload()
     saved.picture.first.wait_for()
-    assert saved.picture.get_attribute("alt").startswith("How many of conv1's weights")
-    stored = scrolled_to(page, ".prune-lab-heatmap")
+    assert saved.picture.get_attribute("alt").startswith("MaskExplorer(layer=")
+    stored = scrolled_to(page, ".prune-lab-guess-words")
     expect(stored).to_be_visible()
     expect(page.get_by_text("model not found")).to_have_count(0)

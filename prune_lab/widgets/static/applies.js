@@ -63,6 +63,7 @@ export function applies(host) {
       sentence.box.hidden = applying;
       sentence.draw(now);
       progress.draw({ done: applying ? model.get("applied") : 1, measuring: true, said: "Finding what goes …" });
+      progress.box.hidden = !applying; // the sentence needs the room
     },
   };
 }
