@@ -57,6 +57,11 @@ class Watched:
         self.page.set_default_timeout(PATIENCE)
         self.errors: list[object] = []
         self.page.on("pageerror", lambda error: self.errors.append(error))
+        self.loads = 0
+        self.page.on("load", self._loaded)
+
+    def _loaded(self, _: Page) -> None:
+        self.loads += 1
 
     def lent(self, request: pytest.FixtureRequest, folder: Path) -> Generator[Page, None, bool]:
         """Give the page to a test, and return whether another may have it after that.
@@ -118,8 +123,11 @@ def handed_on(
         watched = kept.pop(lab.url, None) or Watched(browser)
         try:
             if (yield from watched.lent(request, tmp_path)):
-                close_all(watched.page)
-                kept[lab.url] = watched
+                if watched.loads == 1:
+                    close_all(watched.page)
+                    kept[lab.url] = watched
+                else:  # it opens again what it had, and may do so late
+                    watched.context.close()
         finally:
             lab.end_kernels()
 

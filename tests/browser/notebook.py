@@ -106,10 +106,8 @@ async (code) => {
     return said;
 }
 """
-# Not before a page that was just reloaded has opened again what it had.
 CLOSE_ALL = """
-async () => {
-    await window.jupyterapp?.restored;
+() => {
     for (const opened of [...(window.jupyterapp?.shell.widgets("main") ?? [])]) opened.dispose();
 }
 """
