@@ -14,6 +14,8 @@ TRIALS = '''
 import os, random, time
 from pathlib import Path
 
+import numpy as np
+
 HERE = Path(__file__).parent
 
 
@@ -24,7 +26,8 @@ def power(seed: int, base: float, exponent: int = 2, name: str = "plain", flag: 
         time.sleep(0.02)
     if name == "fails":
         raise RuntimeError("no luck")
-    return {"power": base**exponent + seed, "draw": random.random(), "pid": os.getpid()}
+    lots = {"draw": random.random(), "lot": float(np.random.random())}
+    return {"power": base**exponent + seed, **lots, "pid": os.getpid()}
 
 
 def check_power(base, exponent, **others):
