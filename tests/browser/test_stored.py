@@ -205,13 +205,13 @@ def test_a_kernel_that_does_not_answer_is_called_late_until_it_does(far_page, wa
     until(lambda: int(explorer.ask("int(widget.mask.sum())")), 105)
 
 
-def test_restarted_and_opened_anew_the_stored_panels_are_there(page, opened):
+def test_restarted_and_opened_anew_the_stored_panels_are_there(page, opened, jupyter_lab):
     opened("fresh.ipynb", lambda text: text, ".prune-lab-heatmap")
     press_menu(page, "Kernel", "kernelmenu:restart")
     page.locator(".jp-Dialog .jp-mod-accept").click()
     expect(Shown(page).message).to_have_text(WITHOUT)
     page.get_by_text("| Idle").wait_for()
-    press_menu(page, "File", "docmanager:save")
+    Saved(page, jupyter_lab.folder / "fresh.ipynb").save()
     page.reload()
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     expect(page.get_by_text("model not found")).to_have_count(0)
@@ -235,6 +235,7 @@ class Saved:
         press_menu(self.page, "File", "docmanager:save")
         until(lambda: self.file.stat().st_mtime_ns > before, True)
         until(lambda: self.file.read_text(encoding="utf-8").endswith("}\n"), True)
+        expect(self.page.locator(".jp-mod-dirty")).to_have_count(0)  # or a reload asks first
 
     def restart(self):
         press_menu(self.page, "Kernel", "kernelmenu:restart")
