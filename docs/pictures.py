@@ -15,6 +15,7 @@ import pytest
 from docs.book.build import build
 from tests.browser.notebook import Notebook, until, write
 from tests.browser.test_book import around
+from tests.browser.test_reader_page import draw, picture
 
 HERE = Path(__file__).parent
 # The browser and the JupyterLab of the browser tests; several files are named conftest.
@@ -131,21 +132,9 @@ def test_picture_of_the_reader(browser, book):
     code = page.get_by_role("img", name="QRCode(version")
     screen = page.screenshot(clip=around(code))
     page.goto((book / "reader.html").as_uri())
-    page.locator("input[type=file]").set_input_files(
-        {"name": "screen.png", "mimeType": "image/png", "buffer": screen}
-    )
+    page.locator("input[type=file]").set_input_files(picture(screen))
     page.get_by_text("A network of").wait_for()
-    box = page.locator(".reader-paper").bounding_box()
-    places = [(0.3, 0.2), (0.55, 0.12), (0.68, 0.28), (0.5, 0.45)]
-    places += [(0.7, 0.65), (0.55, 0.85), (0.28, 0.78)]
-    page.mouse.move(*_on(box, *places[0]))
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*_on(box, *place), steps=8)
-    page.mouse.up()
+    three = [(0.3, 0.2), (0.55, 0.12), (0.68, 0.28), (0.5, 0.45)]
+    draw(page, [*three, (0.7, 0.65), (0.55, 0.85), (0.28, 0.78)])
     page.get_by_text("It reads").wait_for()
     page.screenshot(path=HERE / "reader.png")
-
-
-def _on(box: dict[str, float], x: float, y: float) -> tuple[float, float]:
-    return box["x"] + x * box["width"], box["y"] + y * box["height"]

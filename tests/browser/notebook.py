@@ -241,10 +241,16 @@ def choose_theme(page: Page, name: str) -> None:
 
 def until(answer: Callable[[], object], expected: object) -> None:
     """Wait until `answer()` is `expected`, and say the difference if it never is."""
-    end = time.monotonic() + PATIENCE / SECONDS
-    while (got := answer()) != expected and time.monotonic() < end:
-        time.sleep(0.1)
+    got = come(answer, lambda got: got == expected)
     assert got == expected, f"{got!r} never became {expected!r}"
+
+
+def come(answer: Callable[[], Any], fits: Callable[[Any], object]) -> Any:
+    """Wait until `answer()` fits, and return it; where it never does, the last one."""
+    end = time.monotonic() + PATIENCE / SECONDS
+    while not fits(got := answer()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return got
 
 
 MEASURED = re.compile(r"→ ([\d.]+) %\s*\((\d+) of (\d+)\) · \d+\sms · ([\d.]+)\skB in this browser")
@@ -259,10 +265,9 @@ SAID = """
 
 def measured_here(panel: Locator) -> tuple[int, float]:
     """Digits read right and kB, as this browser has measured them for what the panel shows now."""
-    end = time.monotonic() + PATIENCE / SECONDS
-    while not (said := MEASURED.search(text := panel.evaluate(SAID))):
-        assert time.monotonic() < end, f"{text!r} never was measured here"
-        time.sleep(0.1)
+    text = come(lambda: panel.evaluate(SAID), MEASURED.search)
+    said = MEASURED.search(text)
+    assert said, f"{text!r} never was measured here"
     share, right, of, size = said.groups()
     assert share == f"{100 * int(right) / int(of):.1f}"
     return int(right), float(size)

@@ -20,7 +20,7 @@ from docs.book.build import NOTEBOOKS, build
 from prune_lab.reader.page import link
 from tests.browser.notebook import until
 from tests.browser.test_mask_explorer import Explorer
-from tests.browser.test_reader_page import HERE, READER
+from tests.browser.test_reader_page import HERE, READER, picture
 
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 PAGES = ["index", "search", *CHAPTERS]
@@ -273,8 +273,8 @@ def test_without_scripts_each_panel_is_its_picture(browser, book):
     page.goto(f"{book.as_uri()}/03-prune-a-module.html")
     pictures = page.locator(".prune-lab-stored > img")
     assert pictures.count() == page.locator(".prune-lab-stored").count() > 5
-    for picture in pictures.all():
-        assert picture.bounding_box()["height"] > 40
+    for shown in pictures.all():
+        assert shown.bounding_box()["height"] > 40
     page.close()
 
 
@@ -360,11 +360,9 @@ def test_a_code_in_a_chapter_is_scanned_from_a_screenshot(page, opened, book):
     opened("12-onto-a-device")
     shown = page.get_by_role("img", name="QRCode(version")
     told = shown.get_attribute("alt")
-    picture = page.screenshot(clip=around(shown))
+    screen = page.screenshot(clip=around(shown))
     page.goto(f"{book.as_uri()}/reader.html")
-    page.locator("input[type=file]").set_input_files(
-        {"name": "screen.png", "mimeType": "image/png", "buffer": picture}
-    )
+    page.locator("input[type=file]").set_input_files(picture(screen))
     size = re.search(r"(\d+) bytes", told)[1]
     expect(page.locator("p[role=status]")).to_contain_text(f"A network of {size} bytes")
 
