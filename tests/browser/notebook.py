@@ -13,7 +13,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import nbformat
+import torch
 from playwright.sync_api import Locator, Page, expect
+
+from prune_lab.data import load_digits
+from prune_lab.training import evaluate
 
 SECONDS = 1000  # Playwright counts milliseconds
 # How long a test waits for a state before it says that it never came: much longer than any state
@@ -271,3 +275,9 @@ def measured_here(panel: Locator) -> tuple[int, float]:
     share, right, of, size = said.groups()
     assert share == f"{100 * int(right) / int(of):.1f}"
     return int(right), float(size)
+
+
+def right_of(model: torch.nn.Module) -> int:
+    """How many of the 360 test digits torch reads right with it."""
+    digits = load_digits()
+    return round(evaluate(model, digits.test_images, digits.test_labels) * 360)

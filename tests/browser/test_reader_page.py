@@ -21,11 +21,10 @@ from prune_lab.device.packing import pack, unpack
 from prune_lab.device.qr import QRCode
 from prune_lab.reader.address import address
 from prune_lab.reader.page import link, save_reader
-from prune_lab.training import evaluate
 from tests.benchmarks.device import records
 from tests.benchmarks.reader import ON_PAPER, given, ink, measuring_page
 from tests.browser import chromium
-from tests.browser.notebook import until
+from tests.browser.notebook import right_of, until
 
 ROW = records()[0]
 PAYLOAD = base64.b64decode(ROW["payload"])
@@ -285,7 +284,7 @@ def test_the_whole_thing_in_one_address(closed) -> None:
 def test_accuracy_is_measured_in_a_worker_and_the_last_move_is_always_answered(
     closed, tmp_path
 ) -> None:
-    digits, model = load_digits(), trained_lenet()
+    model = trained_lenet()
     orders = {
         name: model.get_parameter(name).detach().abs().flatten().argsort(stable=True).argsort()
         for name in ("fc1.weight", "fc3.weight")
@@ -302,13 +301,13 @@ def test_accuracy_is_measured_in_a_worker_and_the_last_move_is_always_answered(
     until(lambda: closed.evaluate("heard.length"), 3)
     first, _second, last = closed.evaluate("heard")
     assert (first["right"], first["of"], first["bytes"]) == (
-        round(evaluate(model, digits.test_images, digits.test_labels) * 360), 360, 4 * 61_706,
+        right_of(model), 360, 4 * 61_706,
     )  # fmt: skip
     with torch.no_grad():
         for name, count in (("fc1.weight", 47_500), ("fc3.weight", 500)):
             weight = model.get_parameter(name)
             weight *= (orders[name] >= count).reshape(weight.shape)
-    assert last["right"] == round(evaluate(model, digits.test_images, digits.test_labels) * 360)
+    assert last["right"] == right_of(model)
     kept = [4 * 500 + 48_000 // 8, 4 * 340 + 840 // 8]
     assert last["bytes"] == 4 * (61_706 - 48_000 - 840) + sum(kept)
     assert first["milliseconds"] > 0

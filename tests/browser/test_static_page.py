@@ -26,7 +26,7 @@ from prune_lab.widgets import (
     TicketExplorer,
     save_page,
 )
-from tests.browser.notebook import measured_here, until
+from tests.browser.notebook import measured_here, right_of, until
 from tests.browser.test_digit_pad import SEVEN, Pad
 from tests.browser.test_mask_explorer import Explorer, smallest
 from tests.widgets.test_ticket_explorer import RESULTS
@@ -109,10 +109,6 @@ def test_the_slider_moves_picture_words_histogram_and_code(page, explorer, model
 
 
 # What this browser measures itself
-
-
-def right_of(model):
-    return round(evaluate(model, DIGITS.test_images, DIGITS.test_labels) * 360)
 
 
 def test_the_accuracy_follows_the_slider(page, open_page):

@@ -13,10 +13,8 @@ from prune_lab import prune
 from prune_lab.course import trained_lenet
 from prune_lab.course.saving import WORDS
 from prune_lab.course.signing import sign
-from prune_lab.data import load_digits
-from prune_lab.training import evaluate
 from tests.browser.jupyter_lab import NOTEBOOKS
-from tests.browser.notebook import open_notebook, until, write
+from tests.browser.notebook import open_notebook, right_of, until, write
 from tests.browser.test_mask_explorer import Explorer
 
 CHAPTER = NOTEBOOKS / "03-prune-a-module.ipynb"
@@ -119,10 +117,9 @@ def test_before_any_cell_has_run_a_stored_panel_measures_and_the_pad_reads(page,
     panel = page.get_by_role("group", name="Mask explorer for").filter(has=curve)
     expect(panel.locator(".prune-lab-message")).to_have_text(WITHOUT)
     panel.get_by_role("slider").first.fill("0.9")
-    model, digits = trained_lenet(), load_digits()
+    model = trained_lenet()
     prune.l1_unstructured(model.conv1, "weight", 0.9)
-    right = round(evaluate(model, digits.test_images, digits.test_labels) * 360)
-    expect(panel.locator(".prune-lab-counts")).to_contain_text(f"({right} of 360)")
+    expect(panel.locator(".prune-lab-counts")).to_contain_text(f"({right_of(model)} of 360)")
 
     scrolled_to(page, ".prune-lab-pad")
     pad = page.get_by_role("group", name="Digit pad").first

@@ -19,10 +19,8 @@ from playwright.sync_api import expect
 
 from prune_lab import prune
 from prune_lab.course import trained_lenet
-from prune_lab.data import load_digits
-from prune_lab.training import evaluate
 from tests.browser.conftest import browser, chromium_path  # noqa: F401
-from tests.browser.notebook import PATIENCE, until, write
+from tests.browser.notebook import PATIENCE, right_of, until, write
 
 PANEL = """
 import torch
@@ -130,17 +128,23 @@ def use(page, after):
     expect(panel.get_by_role("button", name="Undo")).to_be_enabled()
 
 
-def test_marimo(page, tmp_path):
+@contextmanager
+def marimo(page, folder: Path, notebook: str) -> Iterator[None]:
+    """The page on a notebook in `marimo run`."""
     pytest.importorskip("marimo")
-    (tmp_path / "notebook.py").write_text(MARIMO)
+    (folder / "notebook.py").write_text(notebook)
     command = "marimo run notebook.py --headless --no-token --host 127.0.0.1 --port {port}"
-    with serving(tmp_path, *command.split()) as address:
+    with serving(folder, *command.split()) as address:
         page.goto(address)
-        # A cell that reads the panel's value runs again by itself.
-        use(
-            page,
-            lambda amount, kept: page.get_by_text(f"FOLLOWS {amount} {amount} {kept}").wait_for(),
-        )
+        yield
+
+
+def test_marimo(page, tmp_path):
+    def follows(amount, kept):  # a cell that reads the panel's value runs again by itself
+        page.get_by_text(f"FOLLOWS {amount} {amount} {kept}").wait_for()
+
+    with marimo(page, tmp_path, MARIMO):
+        use(page, follows)
 
 
 # Whether a page lets a worker run that a panel would begin.
@@ -153,21 +157,15 @@ RUNS_WORKERS = """() => new Promise((done) => {
 
 def test_in_marimo_the_kernel_measures(page, tmp_path):
     """`marimo run` has its kernel in a thread, where nothing is traced: the page has no network."""
-    pytest.importorskip("marimo")
-    (tmp_path / "notebook.py").write_text(MEASURING)
-    command = "marimo run notebook.py --headless --no-token --host 127.0.0.1 --port {port}"
-    with serving(tmp_path, *command.split()) as address:
-        page.goto(address)
+    with marimo(page, tmp_path, MEASURING):
         panel = page.get_by_role("group", name="Mask explorer for").first
         panel.wait_for()
         for amount in (0.9, 0.97):
             panel.get_by_role("slider").first.fill(str(amount))
             model = trained_lenet()
             prune.l1_unstructured(model.fc1, "weight", amount)
-            digits = load_digits()
-            right = round(evaluate(model, digits.test_images, digits.test_labels) * 360)
             counts = panel.locator(".prune-lab-counts")
-            expect(counts).to_contain_text(f"accuracy 98.6 % → {100 * right / 360:.1f} %")
+            expect(counts).to_contain_text(f"accuracy 98.6 % → {100 * right_of(model) / 360:.1f} %")
             expect(counts).not_to_contain_text("in this browser")
             expect(counts).not_to_contain_text("no worker")
         assert page.evaluate(RUNS_WORKERS) is True

@@ -99,7 +99,12 @@ function measured(context, { nobody = true, stored = [] } = {}) {
   });
   const wanted = [0, 1, 2, 3].map((a) => ({ amount: a / 3, counts: { a }, share: new Map(stored).get(a) }));
   let [count, known] = [2, false];
-  const draw = () => here.answer({ counts: { a: count }, known }, wanted);
+  let made = 0;
+  const points = () => {
+    made += 1;
+    return wanted;
+  };
+  const draw = () => here.answer({ counts: { a: count }, known }, points);
   let key = 0;
   const worker = () => workers.at(-1);
   const shown = () => {
@@ -124,13 +129,14 @@ function measured(context, { nobody = true, stored = [] } = {}) {
       known = true;
     },
     shown,
+    made: () => made,
     answers: (right, to = key) => says({ right, of: 10, dense: { right: 9 }, key: to }),
     answersBeside: (a, right) => says({ right, of: 10, counts: { a }, beside: true }),
     rest() {
       mock.timers.tick(1000);
       shown();
     },
-    curve: () => pointsOf(wanted, draw().curves),
+    curve: () => pointsOf(draw().curves.points),
   };
 }
 
@@ -237,6 +243,28 @@ test("another network has another curve", (context) => {
   panel.move(2);
   assert.deepEqual([panel.workers.length, panel.workers[0].ended], [2, true]);
   assert.deepEqual(panel.curve(), []);
+});
+
+test("another network has another curve also when nothing was left to measure", (context) => {
+  const panel = measured(context);
+  panel.move(2);
+  panel.answers(7);
+  panel.rest();
+  for (const a of [1, 2, 3]) panel.answersBeside(a, 10 - a);
+  panel.pythonKnows();
+  assert.equal(panel.curve().length, 4);
+  panel.traits.edition = 2;
+  assert.deepEqual(panel.curve(), []);
+});
+
+test("the points of a curve are made where there is no Python alone", (context) => {
+  const kernel = measured(context, { nobody: false });
+  kernel.move(2);
+  kernel.answers(7);
+  assert.equal(kernel.made(), 0);
+  kernel.dialogue.away = true;
+  kernel.move(1);
+  assert.equal(kernel.made(), 1);
 });
 
 test("where no worker can be had, nobody measures a curve without Python", (context) => {

@@ -46,15 +46,14 @@ export function curvePoints(units, countsAt, known) {
 /**
  * The explorer's curve as far as it is known, and how far that is.
  * @param {Model} model
- * @param {Wanted[]} wanted
  * @param {InBrowser} measured
  */
-export function curveNow(model, wanted, { curves }) {
+export function curveNow(model, { curves }) {
   if (!curves) {
     return { points: model.get("curve"), done: model.get("progress"), curves, measuring: model.get("measuring") };
   }
-  const points = pointsOf(wanted, curves);
-  return { points, done: wanted.length ? points.length / wanted.length : 1, curves, measuring: curves.measuring };
+  const [points, all] = [pointsOf(curves.points), curves.points.length];
+  return { points, done: all ? points.length / all : 1, curves, measuring: curves.measuring };
 }
 
 /**

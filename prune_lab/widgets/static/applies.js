@@ -2,6 +2,7 @@
 
 import { progressBar } from "./accuracy.js";
 import { button } from "./controls.js";
+import { isAlone } from "./in_browser.js";
 import { element, forPython, write } from "./panel.js";
 
 /** @import { Host } from "./dialogue.js" */
@@ -56,7 +57,7 @@ export function applies(host) {
     answer: element("div", { class: "prune-lab-answer-to" }, sentence.box, progress.box),
     /** @param {Applied} now */
     draw(now) {
-      const applying = model.get("applying") && !dialogue.away;
+      const applying = model.get("applying") && !isAlone(dialogue);
       apply.disabled = applying;
       undo.disabled = applying || !now.undoable;
       reset.disabled = applying || !now.resettable;

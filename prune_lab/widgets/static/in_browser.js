@@ -26,9 +26,9 @@ import { measuring } from "../../device/static/measuring.js";
  * has measured it.
  * @typedef {{ amount: number, counts: Counts, share: number | undefined }} Wanted
  *
- * The curves, where this browser measures them: the share that is read right, undefined while it is not known; whether
- * they are being measured; and how to stop that, or go on.
- * @typedef {{ shareOf: (counts: Counts) => number | undefined, measuring: boolean, press: () => void }} Curves
+ * The curves, where this browser measures them: their points, each with the share that is read right as soon as it is
+ * known; whether they are being measured; and how to stop that, or go on.
+ * @typedef {{ points: Wanted[], measuring: boolean, press: () => void }} Curves
  *
  * What was measured last, and whether that was this question; whether no worker can be had; null where Python measures
  * the curves.
@@ -73,15 +73,11 @@ export function toldOf({ accuracy, measured: { found, current, unable } }) {
 export const isAlone = ({ away, presence }) => away || presence.nobody;
 
 /**
- * What is known of a curve, by Python or by this browser.
+ * What is known of a curve.
  * @param {Wanted[]} wanted
- * @param {Curves | null} curves
  * @returns {Point[]}
  */
-export const pointsOf = (wanted, curves) =>
-  wanted.flatMap(({ amount, counts, share = curves?.shareOf(counts) }) =>
-    share === undefined ? [] : [[amount, share]],
-  );
+export const pointsOf = (wanted) => wanted.flatMap(({ amount, share }) => (share === undefined ? [] : [[amount, share]]));
 
 /** @param {ArrayBufferView} view */
 const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
@@ -167,13 +163,12 @@ export function inBrowser(host, redraw) {
   /** @type {Answer | null} */
   let found = null;
   let [number, told] = [0, false]; // of the last question, and whether Python has its answer
-  /** @type {Map<string, number>} */
-  const shares = new Map(); // of the digits read right, at points of curves
   let [timer, halted] = [0, false]; // until the hand has rested, 0 when it has; and whether the curves are to wait
   const life = workerOf(host, redraw, (parcels, fail) => {
     [asked, found] = [null, null];
-    shares.clear();
-    return measuring(model.get("worker"), parcels, (answer) => {
+    /** @type {Map<string, number>} */
+    const shares = new Map(); // of the digits read right, at points of curves
+    const worker = measuring(model.get("worker"), parcels, (answer) => {
       if ("failed" in answer) return fail(answer.failed);
       if ("beside" in answer) shares.set(keyOf(answer.counts), answer.right / answer.of);
       else {
@@ -182,6 +177,7 @@ export function inBrowser(host, redraw) {
       }
       redraw();
     });
+    return { ...worker, shares };
   });
 
   function rest() {
@@ -192,9 +188,9 @@ export function inBrowser(host, redraw) {
     }, REST);
   }
 
-  /** @type {() => Curves} */
-  const curves = () => ({
-    shareOf: (counts) => shares.get(keyOf(counts)),
+  /** @type {(points: Wanted[]) => Curves} */
+  const curvesWith = (points) => ({
+    points,
     measuring: !halted,
     press() {
       halted = !halted;
@@ -215,16 +211,20 @@ export function inBrowser(host, redraw) {
      * What is known; it is asked if it is another question than before. Where there is no Python, so are the points of
      * curves that nobody knows yet, the first ones first.
      * @param {Asked} question
-     * @param {Wanted[]} wanted
+     * @param {() => Wanted[]} wanted  Made where there is no Python alone: every step of a slider comes by here.
      * @returns {InBrowser}
      */
     answer(question, wanted) {
-      const alone = isAlone(dialogue);
-      const unknown = (/** @type {Wanted} */ { share, counts }) => share === undefined && !shares.has(keyOf(counts));
-      const missing = alone && !halted ? wanted.filter(unknown) : [];
-      const worker = life.get(!question.known || missing.length > 0);
-      const own = alone && !life.unable() && model.get("network").byteLength > 0;
-      if (!worker) return { ...NOT_ASKED, unable: life.unable(), curves: own ? curves() : null };
+      const own = isAlone(dialogue) && !life.unable() && model.get("network").byteLength > 0;
+      const shares = life.get(false)?.shares;
+      const points = (own ? wanted() : []).map(({ share, ...point }) => ({
+        ...point,
+        share: share ?? shares?.get(keyOf(point.counts)),
+      }));
+      const missing = halted ? undefined : points.find(({ share }) => share === undefined);
+      const worker = life.get(!question.known || missing !== undefined);
+      const curves = own && !life.unable() ? curvesWith(points) : null;
+      if (!worker) return { ...NOT_ASKED, unable: life.unable(), curves };
       if (!isSame(asked, question)) {
         [asked, number, told] = [question, number + 1, question.known];
         worker.ask(question.counts, question.orders, number);
@@ -232,8 +232,8 @@ export function inBrowser(host, redraw) {
       }
       const current = found?.key === number;
       if (current) tell();
-      if (current && !timer && missing.length) worker.beside(missing[0].counts);
-      return { found, current, unable: false, curves: own ? curves() : null };
+      if (current && !timer && missing) worker.beside(missing.counts);
+      return { found, current, unable: false, curves };
     },
     stop() {
       clearTimeout(timer);

@@ -1,12 +1,13 @@
 // What the SensitivityExplorer shows at a moment: for each layer how much goes, and whether what
 // Python has measured belongs to it.
 
+import { pointsOf } from "./in_browser.js";
 import { countOf } from "./order.js";
 import { named, offered } from "./techniques.js";
 
 /** @import { Point } from "./curve.js" */
 /** @import { Host } from "./dialogue.js" */
-/** @import { Wanted } from "./in_browser.js" */
+/** @import { Curves, Wanted } from "./in_browser.js" */
 /** @import { Technique } from "./techniques.js" */
 
 const STEPS = 20; // of the amount, on every curve, as in sensitivity_explorer.py
@@ -68,6 +69,20 @@ export function curvePoints(layers) {
       return { name, amount, counts: { [name]: countOf(amount, units) }, share: known[i].get(amount) };
     }),
   );
+}
+
+/**
+ * The layers with the curves that this browser measures.
+ * @param {Layer[]} layers
+ * @param {Curves} curves
+ * @returns {Layer[]}
+ */
+export function withPoints(layers, { points }) {
+  /** @type {Map<string, Wanted[]>} */
+  const own = new Map(layers.map(({ name }) => [name, []]));
+  for (const point of points) for (const name of Object.keys(point.counts)) own.get(name)?.push(point);
+  const ordered = (/** @type {Wanted[]} */ of) => of.sort((a, b) => a.amount - b.amount);
+  return layers.map((layer) => ({ ...layer, points: pointsOf(ordered(own.get(layer.name) ?? [])) }));
 }
 
 /**

@@ -162,13 +162,13 @@ function told({ model }, read, here) {
   const now = read();
   const asks = model.get("measures") && now.there && !now.waiting;
   const units = now.movable ? now.units : 0; // one mask has no curve
-  const wanted = curvePoints(units, (count) => countsAt(model, now, count), model.get("curve"));
+  const wanted = () => curvePoints(units, (count) => countsAt(model, now, count), model.get("curve"));
   const measured = asks ? here.answer(questionOf(model, now), wanted) : NOT_ASKED;
   const { found, current } = measured;
   return {
     ...now,
     measured,
-    curve: curveNow(model, wanted, measured),
+    curve: curveNow(model, measured),
     accuracy: now.accuracy ?? (found && current ? found.right / found.of : null),
     code: lineOfCode(model, now),
     message: model.get("message"),

@@ -9,8 +9,8 @@ import { codeLine } from "./code.js";
 import { fullScreen, slider } from "./controls.js";
 import { swatch } from "./curve.js";
 import { panel } from "./dialogue.js";
-import { COST_EXPLAINED, inBrowser, NOT_ASKED, pointsOf, toldOf } from "./in_browser.js";
-import { curvePoints, readLayers } from "./layers.js";
+import { COST_EXPLAINED, inBrowser, NOT_ASKED, toldOf } from "./in_browser.js";
+import { curvePoints, readLayers, withPoints } from "./layers.js";
 import { assemble, element, forPython, write } from "./panel.js";
 import { sensitivityCurves } from "./sensitivity_curves.js";
 import { seedBox, techniqueMenu } from "./techniques.js";
@@ -205,13 +205,11 @@ export function lines({ layers, current, technique: { value, random, options } }
 function measuredHere({ dialogue }, now, here) {
   const counts = Object.fromEntries(now.layers.map(({ name, count }) => [name, count]));
   const asks = now.current && !dialogue.waits("technique", "seed");
-  const wanted = curvePoints(now.layers);
-  const measured = asks ? here.answer({ counts, known: now.accuracy !== null }, wanted) : NOT_ASKED;
+  const measured = asks
+    ? here.answer({ counts, known: now.accuracy !== null }, () => curvePoints(now.layers))
+    : NOT_ASKED;
   const { found, current, curves } = measured;
-  const layers = now.layers.map((layer) => {
-    const own = wanted.filter(({ name }) => name === layer.name).sort((a, b) => a.amount - b.amount);
-    return { ...layer, points: pointsOf(own, curves) };
-  });
+  const layers = curves ? withPoints(now.layers, curves) : now.layers;
   return { ...now, layers, measured, accuracy: now.accuracy ?? (found && current ? found.right / found.of : null) };
 }
 
