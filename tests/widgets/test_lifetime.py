@@ -103,7 +103,7 @@ def test_what_was_never_shown_goes_when_it_is_dropped(model, left, make):
 def test_a_cell_that_is_run_again_and_again_leaves_one_panel(model, left, cells, make):
     before = left()
     history = []  # as in `Out`
-    for _ in range(10):
+    for _ in range(4):
         history.append(make(model))
         run(cells, history[-1])
     now = left()

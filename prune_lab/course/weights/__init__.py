@@ -6,12 +6,14 @@ into the table below. Another processor rounds differently and gives other weigh
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from prune_lab.lenet import LeNet
 
@@ -66,5 +68,12 @@ def trained_lenet(seed: int = 0) -> LeNet:
         raise ValueError(f"{path(seed).name} is damaged: install prune-lab again")
     with torch.random.fork_rng(devices=[]):  # LeNet() draws weights, only to be overwritten
         model = LeNet()
-    model.load_state_dict(torch.load(io.BytesIO(stored), weights_only=True))
+    model.load_state_dict(_read(stored))  # which copies
     return model
+
+
+@functools.lru_cache(len(TRAINED))
+def _read(stored: bytes) -> dict[str, Tensor]:
+    """Read the weights; the chapters, which ask for all five again and again, wait for it once."""
+    found: dict[str, Tensor] = torch.load(io.BytesIO(stored), weights_only=True)
+    return found

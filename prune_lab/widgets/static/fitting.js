@@ -68,28 +68,25 @@ function sampled({ ink, height, width }, down, across) {
  * Take so many pixels off on every side of the strokes, or add them; and the border with it.
  * @param {Paper} paper
  * @param {number} by  A negative number adds.
- * @param {number} border
+ * @param {number} border  At least as wide.
  * @returns {Paper}
  */
 function thinned({ ink, height, width }, by, border) {
-  const reach = Math.ceil(Math.abs(by));
-  const better = by > 0 ? Math.min : Math.max;
   const inner = { height: height - 2 * border, width: width - 2 * border };
-  const result = new Float32Array(inner.height * inner.width).fill(by > 0 ? Infinity : 0);
-  for (let y = -reach; y <= reach; y += 1)
-    for (let x = -reach; x <= reach; x += 1) {
+  const sign = by > 0 ? 1 : -1; // the largest around is the smallest with another sign
+  const seen = ink.map((value) => sign * value);
+  const result = new Float32Array(inner.height * inner.width).fill(Infinity);
+  for (let y = -border; y <= border; y += 1)
+    for (let x = -border; x <= border; x += 1) {
       if (x * x + y * y > by * by) continue;
-      for (let row = 0; row < inner.height; row += 1) {
-        const from = row + border + y;
-        for (let column = 0; column < inner.width; column += 1) {
-          const at = column + border + x;
-          const inside = from >= 0 && from < height && at >= 0 && at < width;
-          const i = row * inner.width + column;
-          result[i] = better(result[i], inside ? ink[from * width + at] : 0);
+      for (let row = 0, i = 0; row < inner.height; row += 1) {
+        const from = (row + border + y) * width + border + x;
+        for (let column = 0; column < inner.width; column += 1, i += 1) {
+          if (seen[from + column] < result[i]) result[i] = seen[from + column];
         }
       }
     }
-  return { ink: result, ...inner };
+  return { ink: result.map((value) => sign * value), ...inner };
 }
 
 /**
