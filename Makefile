@@ -9,6 +9,9 @@ CHECKERS := node_modules/.package-lock.json
 # A pytest on every core; one that has finished its tests takes some of another's.
 PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
 
+# Dozens of processes read the same files, which are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help lab venv test lint types unit scripts notebooks-test browser notebooks book grade-test hosts cluster weights bench clean

@@ -226,7 +226,8 @@ const found = given.amounts.map((amount) => {
        digit = made.broken(digit.at)) broken.push(digit.at);
   return { reads, broken };
 });
-const next = made.next(given.last - 1), { dense, pruned } = made.read({ ...next, real: true, frame, pen });
+const next = made.next(given.last - 1);
+const { dense, pruned } = made.read({ ...next, real: true, frame, pen });
 const first = made.next(next.at).at;
 return { fits, found, next: [next.at, next.label, [...next.ink], dense, pruned], first };
 """

@@ -77,7 +77,8 @@ export const isAlone = ({ away, presence }) => away || presence.nobody;
  * @param {Wanted[]} wanted
  * @returns {Point[]}
  */
-export const pointsOf = (wanted) => wanted.flatMap(({ amount, share }) => (share === undefined ? [] : [[amount, share]]));
+export const pointsOf = (wanted) =>
+  wanted.flatMap(({ amount, share }) => (share === undefined ? [] : [[amount, share]]));
 
 /** @param {ArrayBufferView} view */
 const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
