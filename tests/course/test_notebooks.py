@@ -151,8 +151,9 @@ def test_its_panels_are_stored_with_the_scripts_that_the_package_has(source: Pat
     for name in views:
         panel = state[name].state
         module, _, kind = panel["_anywidget_id"].rpartition(".")
-        script = getattr(importlib.import_module(module), kind)._esm
-        assert panel["_esm"] == str(script), "run: make notebooks"
+        today = getattr(importlib.import_module(module), kind)
+        kept = (panel["_esm"], panel["_css"])
+        assert kept == (str(today._esm), str(today._css)), "run: make notebooks"
         assert panel["layout"].removeprefix("IPY_MODEL_") in state
 
 
