@@ -201,15 +201,17 @@ export default panel(
         accuracyCurve(host),
         bars(host),
       ];
-      const [words, code] = [counts(host, here), codeLine()];
+      const [totals, code] = [counts(host, here), codeLine()];
+      const words = { ...totals, say: () => heat.say() || totals.say() }; // first of all what the hand is at
       buttons.box.append(fullScreen(host.el));
       const side = element("div", { class: "prune-lab-side" }, values.box, curve.box, layers.box);
       return {
         label: () => `Mask explorer for ${host.model.get("title")}`,
         traits: TRAITS,
         read: () => told(host, read, here),
-        // Words before pictures: a canvas that writes text has the page laid out, which is then done once.
-        parts: [...chosen, view, amount, buttons, layers, code, heat, words, values, curve],
+        // Words before pictures, and the picture with words of its own first: a canvas that writes text has the page
+        // laid out, which is then done once.
+        parts: [...chosen, view, amount, buttons, layers, code, words, values, heat, curve],
         rows: [
           element("div", { class: "prune-lab-controls" }, forPython(...chosen.map(({ box }) => box)), view.box),
           element("div", { class: "prune-lab-hand" }, amount.box, buttons.box, buttons.answer),
