@@ -134,6 +134,18 @@ def test_the_accuracy_follows_the_slider(page, open_page):
     expect(voice).to_contain_text(f"({right} of 360)")
 
 
+def test_the_entry_under_the_hand_is_said_before_the_counts(page, open_page):
+    open_page(MaskExplorer(trained_lenet()))
+    explorer = OwnPage(page)
+    voice = explorer.panel.locator("[aria-live=polite]").last
+    explorer.panel.locator(".prune-lab-heatmap").focus()
+    page.keyboard.press("ArrowRight")
+    expect(voice).to_contain_text("weight[0, 0, 0, 1]")
+    explorer.slider.focus()
+    page.keyboard.press("Home")
+    expect(voice).to_have_text("150 kept, 0 pruned")
+
+
 def test_the_accuracy_of_all_layers_together(page, open_page):
     model = trained_lenet()
     open_page(MaskExplorer(model, data=DIGITS, technique="global_unstructured", amount=0.9))
