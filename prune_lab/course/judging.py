@@ -6,7 +6,7 @@ The frame takes care of the rest. Whatever the answer is, exactly one line is pr
 raised; an endless loop ends; random numbers and torch's settings are as they were.
 
 What judges use: `call` for a function of the learner's, `must_be` for a number, `untouched`
-around whatever must not change, and `draw` for cases that are new each time. Draw all cases
+around whatever must not change, `draw` and `mixed` for cases that are new each time. Draw all cases
 before the first call: an answer may seed the random numbers.
 
 >>> from prune_lab.course.checks import chapter_01 as checks
@@ -46,6 +46,16 @@ _HEAD = {"right": "Right. ", "unanswered": "Not answered yet: ", "wrong": "Not q
 
 # What a check draws, no answer can foresee: a seed set by an answer does not reach it.
 draw = random.SystemRandom()
+
+
+def mixed(*shape: int) -> Tensor:
+    """Draw numbers of both signs, float32, of which the largest magnitude is above 0.
+
+    The lowest are then never those of the largest magnitude: who forgets `abs()` hears just that.
+    """
+    drawn = torch.randn(shape)
+    drawn.view(-1)[drawn.abs().argmax()].abs_()
+    return drawn
 
 
 class Mistake(Exception):

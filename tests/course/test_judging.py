@@ -312,6 +312,16 @@ def test_settings_are_as_they_were() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_the_lowest_of_mixed_numbers_are_never_the_largest_magnitudes() -> None:
+    torch.manual_seed(0)
+    for _ in range(300):
+        drawn = judging.mixed(3, 4).flatten()
+        lowest, largest = drawn.argsort(), drawn.abs().argsort(descending=True)
+        assert (drawn < 0).any()
+        for count in range(1, 12):
+            assert set(lowest[:count].tolist()) != set(largest[:count].tolist())
+
+
 def test_cases_are_drawn_anew_however_the_seed_is_set() -> None:
     drawn = []
 

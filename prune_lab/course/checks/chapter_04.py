@@ -18,6 +18,7 @@ from prune_lab.course.judging import (
     call,
     check,
     draw,
+    mixed,
     number,
     untouched,
 )
@@ -47,7 +48,7 @@ def my_engine(smallest: Function, my_prune: Function, my_remove: Function) -> st
 
 def _tensors() -> Iterator[tuple[Tensor, float]]:
     for amount in [draw.choice([0.2, 0.3, 0.4]), draw.choice([0.6, 0.7, 0.8])]:
-        yield nn.Parameter(torch.randn(draw.randint(3, 6), 2, 5)), amount
+        yield nn.Parameter(mixed(draw.randint(3, 6), 2, 5)), amount
     yield nn.Parameter(torch.randn(draw.randint(2, 4), 5) + 2), 0.0
     yield nn.Parameter(torch.randn(draw.randint(2, 4), 5) - 2), 1.0
     yield torch.randn(20).sign(), 0.25  # of equal values some go and others stay

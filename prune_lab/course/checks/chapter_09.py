@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
-from prune_lab.course.judging import Mistake, NotAnswered, a, call, check, draw, untouched
+from prune_lab.course.judging import Mistake, NotAnswered, a, call, check, draw, mixed, untouched
 
 
 @check
@@ -157,7 +157,7 @@ def _whole_channels(gone: Tensor, t: Tensor, dim: int) -> None:
 def smallest_first(technique: type) -> str:
     """Exercise 3: a technique with three faults, mended."""
     _must_be_technique(technique, "SmallestFirst")
-    drawn = [torch.randn(draw.randint(20, 30)), torch.randn(draw.randint(5, 8), 7)]
+    drawn = [mixed(draw.randint(20, 30)), mixed(draw.randint(5, 8), 7)]
     amounts = [draw.uniform(0.2, 0.4), draw.uniform(0.6, 0.8)]
     modules: list[Any] = [nn.Linear(draw.randint(6, 9), 8), nn.Conv2d(2, draw.randint(3, 5), 3)]
     for t, amount in zip(drawn, amounts, strict=True):
