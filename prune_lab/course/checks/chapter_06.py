@@ -219,8 +219,9 @@ def load_pruned(function: Callable[[nn.Module, dict[str, Tensor]], object]) -> s
 
 
 def _network(inputs: int, hidden: int) -> nn.Module:
-    inner = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU())
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), inner, nn.Linear(hidden, 3))
+    # Not ReLU: where it is dead for all images, masks change no output.
+    inner = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh())
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), inner, nn.Linear(hidden, 3))
 
 
 def _judge_loading(

@@ -16,7 +16,10 @@ from prune_lab.course.judging import Mistake, NotAnswered, a, call, check, draw,
 def below(technique: type) -> str:
     """Exercise 1: a technique that prunes what lies below a threshold."""
     _must_be_technique(technique, "Below")
-    cases = [(torch.randn(shape), draw.uniform(0.3, 0.9)) for shape in [(7, 9), (30,), (4, 2, 5)]]
+    cases = [  # no threshold of one's own fits them all
+        (torch.randn(shape), draw.uniform(low, low + 0.2))
+        for shape, low in [((7, 9), 0.3), ((30,), 0.5), ((4, 2, 5), 0.7)]
+    ]
     modules: list[Any] = [nn.Linear(draw.randint(6, 9), 8), nn.Conv2d(2, draw.randint(3, 5), 3)]
     scores = [torch.randn_like(module.weight) for module in modules]
     for t, threshold in cases:
