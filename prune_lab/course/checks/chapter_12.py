@@ -46,7 +46,8 @@ def cut(function: Callable[[nn.Linear, nn.Linear, list[int]], object]) -> str:
     """Exercise 2: two linear layers, of which some outputs of the first are cut out."""
     sizes = [(draw.randint(5, 8), draw.randint(9, 12), draw.randint(3, 4)) for _ in range(4)]
     for number, (reads, middle, gives) in enumerate(sizes):
-        keep = draw.sample(range(middle), draw.randint(4, middle - 2))
+        # The last one stays, so that `keep` is never just the first ones.
+        keep = [middle - 1, *draw.sample(range(middle - 1), draw.randint(3, middle - 3))]
         while keep == sorted(keep):
             draw.shuffle(keep)
         layers = nn.Linear(reads, middle, bias=number != 2), nn.Linear(middle, gives)
