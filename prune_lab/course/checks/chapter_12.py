@@ -46,8 +46,8 @@ def cut(function: Callable[[nn.Linear, nn.Linear, list[int]], object]) -> str:
     """Exercise 2: two linear layers, of which some outputs of the first are cut out."""
     sizes = [(draw.randint(5, 8), draw.randint(9, 12), draw.randint(3, 4)) for _ in range(4)]
     for number, (reads, middle, gives) in enumerate(sizes):
-        # The last one stays, so that `keep` is never just the first ones.
-        keep = [middle - 1, *draw.sample(range(middle - 1), draw.randint(3, middle - 3))]
+        # The last stays and so does the first: neither `keep` nor the others are the first ones.
+        keep = [0, middle - 1, *draw.sample(range(1, middle - 1), draw.randint(2, middle - 4))]
         while keep == sorted(keep):
             draw.shuffle(keep)
         layers = nn.Linear(reads, middle, bias=number != 2), nn.Linear(middle, gives)
