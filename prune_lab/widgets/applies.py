@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from prune_lab import prune
 from prune_lab.prune.methods import put_on
 from prune_lab.widgets import lifetime
 from prune_lab.widgets.background import Background
+from prune_lab.widgets.dialogue import one_at_a_time
 from prune_lab.widgets.kept import Kept
 from prune_lab.widgets.panel import Panel
 from prune_lab.widgets.parameters import Parameters, Seen, places_of
@@ -231,7 +231,6 @@ class Applying(Panel):
         self._finder = Background()
         self._open: Ordered | None = None  # whose masks are being found
         self._search: object = None  # the last one for it
-        self._one_step = threading.RLock()  # the browser's messages may come beside the cells
         super().__init__(*args, **kwargs)
 
     def _asked(self) -> Any:
@@ -251,11 +250,12 @@ class Applying(Panel):
         Raises:
             ValueError: the amount does not fit what is left to prune.
         """
-        self._close_order()
-        asked = self._asked()
-        self.refresh()
-        if (ordered := self._ordered(asked)) is not None:
-            self._carry_out(ordered, ordered.calls())
+        with one_at_a_time:
+            self._close_order()
+            asked = self._asked()
+            self.refresh()
+            if (ordered := self._ordered(asked)) is not None:
+                self._carry_out(ordered, ordered.calls())
 
     def undo(self) -> None:
         """Take the last ``apply`` back: the model is as it was before it."""
@@ -271,12 +271,13 @@ class Applying(Panel):
             self._say("Stopped: nothing was applied.")
 
     def _go_back(self, way: Callable[[], str]) -> None:
-        self._close_order()
-        if self._hidden:  # else it is up to date: it follows cells and buttons
-            self.refresh()
-        sentence = way()
-        self._take_own_work()
-        self._say(sentence)
+        with one_at_a_time:
+            self._close_order()
+            if self._hidden:  # else it is up to date: it follows cells and buttons
+                self.refresh()
+            sentence = way()
+            self._take_own_work()
+            self._say(sentence)
 
     def _carry_out(self, ordered: Ordered, calls: Calls) -> None:
         self._applies.apply(calls, ordered.alone)
@@ -314,22 +315,22 @@ class Applying(Panel):
             same = yield from scaled(self._parameters.compare(), 0.9, 1)
             yield calls if same else None
 
+        loop = lifetime.loop_of_cells()
+
         def report(result: float | Calls | None) -> None:
             if isinstance(result, float):
                 self.applied = min(result, 0.99)  # 1 is: applied
                 return
-            loop = lifetime.loop_of_cells()
             loop.add_callback(lambda: self._put_on(search, ordered, result, was))
 
         def failed(error: Exception) -> None:
-            self._close_order()
-            self._say_error(error)
+            loop.add_callback(lambda: self._say_unfound(search, error))
 
         self._finder.start(work(), report, failed)
 
     def _put_on(self, search: object, ordered: Ordered, calls: Calls | None, was: object) -> None:
         """Prune by the masks that were found, on the kernel's thread, while no cell runs there."""
-        with self._one_step, self._in_the_panel():
+        with one_at_a_time, self._in_the_panel():
             if self._search is not search:  # stopped, or begun anew
                 return
             if calls is None or self._parameters.versions() != was:
@@ -340,9 +341,15 @@ class Applying(Panel):
             self._carry_out(ordered, calls)
         lifetime.after_button(self)
 
+    def _say_unfound(self, search: object, error: Exception) -> None:
+        with one_at_a_time:
+            if self._search is search:
+                self._close_order()
+                self._say_error(error)
+
     def _close_order(self) -> bool:
         """End the search for masks; whether there was one."""
-        with self._one_step:
+        with one_at_a_time:
             was_open = self._open is not None
             self._open = self._search = None
             self._finder.cancel()
@@ -361,9 +368,8 @@ class Applying(Panel):
         The cell might have changed values and put them back.
         """
         super().follow_cell()
-        with self._one_step:
-            if self._open is not None:
-                self._find(self._open)
+        if self._open is not None:
+            self._find(self._open)
 
     def sleep(self) -> None:
         """Close the comm and stop the work; displayed anew, the panel wakes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -13,6 +14,9 @@ import traitlets
 Layout: TypeAlias = (
     ipywidgets.Layout | dict[str, str] | None
 )  # of ipywidgets: width, height, border, ...
+# JupyterLab may hand over what the browser sends in a thread of its own, beside the cells and what
+# follows them. Panels may show one model or one question: all of them take one thing after another.
+one_at_a_time = threading.RLock()
 ASKERS = 20  # pages whose last question is remembered; one that is reloaded is a new one
 
 
@@ -64,6 +68,10 @@ class Dialogue(anywidget.AnyWidget):
 
     def _should_send_property(self, key: str, value: Any) -> bool:
         return key not in self._linked and bool(super()._should_send_property(key, value))
+
+    def _handle_msg(self, message: dict[str, Any]) -> None:
+        with one_at_a_time:
+            super()._handle_msg(message)
 
     def _take_question(self, content: dict[str, Any], buffers: list[Any]) -> None:
         asker, number = str(content["from"]), int(content["number"])

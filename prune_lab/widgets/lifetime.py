@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from IPython import get_ipython
 from ipywidgets.widgets import widget as registry
 
+from prune_lab.widgets.dialogue import one_at_a_time
+
 
 class Panel(Protocol):
     """What there is to know of a panel here: ``panel.Panel`` has all of it."""
@@ -131,25 +133,27 @@ def after_cell(result: Any = None) -> None:
     """Have the panels on the screen look at their models; let the others sleep."""
     clear()
     cell = getattr(getattr(result, "info", None), "cell_id", None)
-    for panel in list(_kept):
-        if panel in _since:
-            if cell is not None:
-                _cells.setdefault(panel, set()).add(cell)
-        elif _has_gone(panel, cell) or _is_replaced(panel, cell):
-            if panel.borrowed:
-                forget(panel)  # until it is shown again
-            else:
-                panel.sleep()
-            continue
-        panel.follow_cell()
-    _since.clear()
+    with one_at_a_time:
+        for panel in list(_kept):
+            if panel in _since:
+                if cell is not None:
+                    _cells.setdefault(panel, set()).add(cell)
+            elif _has_gone(panel, cell) or _is_replaced(panel, cell):
+                if panel.borrowed:
+                    forget(panel)  # until it is shown again
+                else:
+                    panel.sleep()
+                continue
+            panel.follow_cell()
+        _since.clear()
 
 
 def after_button(pressed: Panel) -> None:
     """Have the other panels look at their models: they may show the same one."""
-    for panel in list(_kept):
-        if panel is not pressed:
-            panel.look_again()
+    with one_at_a_time:
+        for panel in list(_kept):
+            if panel is not pressed:
+                panel.look_again()
 
 
 def _has_gone(panel: Panel, cell: str | None) -> bool:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from prune_lab.widgets import lifetime
 from prune_lab.widgets.background import Background
-from prune_lab.widgets.dialogue import Dialogue, Layout
+from prune_lab.widgets.dialogue import Dialogue, Layout, one_at_a_time
 from prune_lab.widgets.frontend import style
 
 
@@ -89,9 +89,10 @@ class Panel(Dialogue):
 
     def close(self) -> None:
         """Remove the panel, stop its work and stop following the cells."""
-        if not self._closed:
-            self._closed = True
-            self.sleep()
+        with one_at_a_time:
+            if not self._closed:
+                self._closed = True
+                self.sleep()
 
     # When Python ends it takes modules apart before what they made: a default is still there then.
     def __del__(self, python_ends: Callable[[], bool] = sys.is_finalizing) -> None:
@@ -194,8 +195,11 @@ class Panel(Dialogue):
     def _repr_mimebundle_(
         self, **kwargs: dict[Any, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        if self._closed:
-            return None
+        with one_at_a_time:
+            return None if self._closed else self._displayed(**kwargs)
+
+    def _displayed(self, **kwargs: dict[Any, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Wake, and give a front end the panel, and its picture to those who show no panels."""
         if self.comm is None:
             self.open()
         lifetime.displayed(self)

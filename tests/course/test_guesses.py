@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from prune_lab.course.guesses import GuessError, Guesses, keeping
 from prune_lab.course.guesses.panels import GuessPanel
 from prune_lab.course.guesses.questions import COLUMNS, Axis, Curve, Number
+from prune_lab.widgets import lifetime
 from tests.widgets.browser_side import asked, shown
 from tutorial import build
 
@@ -127,6 +128,26 @@ def test_a_guess_that_comes_while_the_next_cell_runs_reaches_the_panel_that_reve
     arrives.join()
     assert revealed.guess == 100 and revealed.sentence.endswith("it is 112: 12 more.")
     assert "100 weights · the truth: 112 weights" in repr(guesses)
+
+
+def test_a_guess_that_comes_beside_the_end_of_a_cell_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    panel = shown(ask_all(Guesses("05"))[0])
+    asked(panel, {"guess": 75})
+    cell_ends = threading.Thread(target=lifetime.after_cell)
+    read_guess = Number.read_guess
+
+    def read(question: Number, guess: object) -> object:
+        if not cell_ends.ident:
+            cell_ends.start()
+            cell_ends.join(0.5)  # where nothing holds it back, it is over soon
+        return read_guess(question, guess)
+
+    monkeypatch.setattr(Number, "read_guess", read)
+    asked(panel, {"guess": 100})
+    cell_ends.join()
+    assert panel.guess == 100 and panel._asked.guess == 100
 
 
 def test_a_guess_can_be_taken_back(folder: Path) -> None:

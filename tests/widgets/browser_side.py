@@ -24,16 +24,22 @@ def asked(
         "ask": "question", "from": asker, "number": number,
         "choices": choices or {}, "bytes": list(sent), "press": press,
     }  # fmt: skip
-    panel._handle_custom_msg(question, list(sent.values()))
+    send(panel, question, list(sent.values()))
     return number
+
+
+def send(panel: Any, content: dict[str, Any], buffers: list[Any]) -> None:
+    """Give a panel a message of its script, as its comm does."""
+    data = {"method": "custom", "content": content}
+    panel._handle_msg({"content": {"data": data}, "buffers": buffers})
 
 
 def shown(panel: Any) -> Any:
     """Report a view of the panel on a screen, as a front end does; the panel."""
-    panel._handle_custom_msg({"ask": "shown"}, [])
+    send(panel, {"ask": "shown"}, [])
     return panel
 
 
 def hidden(panel: Any) -> None:
     """Report that a view of the panel has gone."""
-    panel._handle_custom_msg({"ask": "hidden"}, [])
+    send(panel, {"ask": "hidden"}, [])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from prune_lab.course.guesses.keeping import GuessFile
 from prune_lab.course.guesses.questions import Finding, Question
+from prune_lab.widgets.dialogue import one_at_a_time
 
 if TYPE_CHECKING:
     from prune_lab.course.guesses.panels import GuessPanel
@@ -29,17 +29,16 @@ class Asked:
         self.guess, self.problem = file.read()
         self.truth: Any = None
         self.panels: weakref.WeakSet[GuessPanel] = weakref.WeakSet()
-        self._one_at_a_time = threading.RLock()
 
     def keep(self, guess: Any) -> None:
         """Take a guess that fits the question, or None for none, and write it down."""
-        with self._one_at_a_time:
+        with one_at_a_time:
             if guess == self.guess:
                 return
             self.guess = guess
             self.problem = self._file.write(guess)
-        for panel in list(self.panels):
-            panel.refresh()
+            for panel in list(self.panels):
+                panel.refresh()
 
     def reveal(self, truth: object) -> None:
         """Take the truth; a GuessError says where it does not fit the question."""

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from prune_lab import plots
 from prune_lab.course.guesses.asked import Asked
 from prune_lab.course.guesses.questions import Choice, Curve, GuessError, Number, Question
+from prune_lab.widgets.dialogue import one_at_a_time
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.panel import Panel
 
@@ -41,9 +42,10 @@ class GuessPanel(Panel):
         self._asked, self._question = asked, asked.question
         super().__init__()
         self.question, self.truth = asked.question.sent(), truth
-        self.refresh()
-        asked.panels.add(self)
-        self.observe(lambda change: asked.keep(change.new), "guess")
+        with one_at_a_time:
+            self.refresh()
+            asked.panels.add(self)
+            self.observe(lambda change: asked.keep(change.new), "guess")
 
     def refresh(self) -> None:
         """Show the guess that is kept now; it may have been made in another panel."""
