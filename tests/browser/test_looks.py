@@ -186,6 +186,8 @@ def test_forced_colours_leave_nothing_out(look, panel, scheme):
         assert not middle[2 * width // 3 : -6].any()  # and the rest is not,
         assert out[:, 2 * width // 3].sum() >= 2  # but it has its outline
         assert out[: out.shape[0] // 3, width // 2 - 9 : width // 2 + 9].any()  # the thumb
+    # A curve that is measured here has a button, which goes when it is there.
+    expect(seen.panel.get_by_role("progressbar")).to_have_count(0)
     for button in seen.panel.get_by_role("button").all():
         assert seen.standing_out(button)[:, :3].sum() > 10  # its border
     for canvas in seen.panel.locator("canvas").all():
