@@ -78,11 +78,12 @@ def running(root: Path) -> Iterator[JupyterLab]:
     command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={lab.token}", f"--ServerApp.root_dir={folder}"]
     command += ["--LabApp.expose_app_in_browser=True"]  # tests open and close notebooks by it
-    with kernels.forked(root / "data", root / "kernels.socket"):
+    with kernels.forked(root / "data", root / "kernels.socket") as wait_until_kernels_are:
         with (root / "server.log").open("w") as log:
             server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
             wait_until_up(lab, server, root / "server.log")
+            wait_until_kernels_are()
             yield lab
         finally:
             server.terminate()  # the server then shuts its kernels down

@@ -21,14 +21,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def forked(data: Path, socket_path: Path) -> Iterator[None]:
-    """Have a Jupyter whose data is in ``data`` fork its kernels."""
+def forked(data: Path, socket_path: Path) -> Iterator[Callable[[], None]]:
+    """Have a Jupyter whose data is in ``data`` fork its kernels; what waits until it can."""
     command = [sys.executable, __file__, str(socket_path)]
     spec = {
         "argv": [*command, "-f", "{connection_file}"],
@@ -40,8 +40,15 @@ def forked(data: Path, socket_path: Path) -> Iterator[None]:
     place.parent.mkdir(parents=True)
     place.write_text(json.dumps(spec))
     first = subprocess.Popen(command)
+
+    def wait_until_up() -> None:
+        # Jupyter calls a kernel dead that has not answered within a minute.
+        while not socket_path.exists():
+            assert first.poll() is None, "the process that forks kernels has ended"
+            time.sleep(0.1)
+
     try:
-        yield
+        yield wait_until_up
     finally:
         first.terminate()
         first.wait()
