@@ -315,16 +315,16 @@ class Applying(Panel):
             same = yield from scaled(self._parameters.compare(), 0.9, 1)
             yield calls if same else None
 
-        loop = lifetime.loop_of_cells()
-
         def report(result: float | Calls | None) -> None:
             if isinstance(result, float):
                 self.applied = min(result, 0.99)  # 1 is: applied
                 return
+            loop = lifetime.loop_of_cells()
             loop.add_callback(lambda: self._put_on(search, ordered, result, was))
 
         def failed(error: Exception) -> None:
-            loop.add_callback(lambda: self._say_unfound(search, error))
+            self._close_order()
+            self._say_error(error)
 
         self._finder.start(work(), report, failed)
 
@@ -340,12 +340,6 @@ class Applying(Panel):
             self._close_order()
             self._carry_out(ordered, calls)
         lifetime.after_button(self)
-
-    def _say_unfound(self, search: object, error: Exception) -> None:
-        with one_at_a_time:
-            if self._search is search:
-                self._close_order()
-                self._say_error(error)
 
     def _close_order(self) -> bool:
         """End the search for masks; whether there was one."""

@@ -9,8 +9,11 @@ from typing import TypeVar
 
 import torch
 
+from prune_lab.widgets.dialogue import one_at_a_time
+
 T = TypeVar("T")
 
+_over = threading.Condition(one_at_a_time)  # for those who wait until a piece of work is
 _at_work: dict[threading.Thread, Callable[[], None]] = {}  # and how each is stopped
 
 
@@ -35,7 +38,6 @@ class Background:
 
     def __init__(self) -> None:
         self._stop = threading.Event()
-        self._reporting = threading.RLock()  # what is reported may itself start something new
         self._thread: threading.Thread | None = None
 
     def start(
@@ -45,6 +47,8 @@ class Background:
         failed: Callable[[Exception], object] | None = None,
     ) -> None:
         """Go through ``steps`` in a thread and hand each result to ``report``, also in that thread.
+
+        The steps go beside all else; what is reported takes its turn with what panels do.
 
         Args:
             steps: usually a generator. It must not touch what the reader's cells change: copy
@@ -59,16 +63,18 @@ class Background:
             torch.set_num_threads(1)  # this thread's share: the reader's cells keep the others
             try:
                 for result in steps:
-                    with self._reporting:
+                    with one_at_a_time:
                         if stop.is_set():
                             return
                         report(result)
             except Exception as error:
-                with self._reporting:
+                with one_at_a_time:
                     if failed is not None and not stop.is_set():
                         failed(error)
             finally:
-                del _at_work[threading.current_thread()]
+                with _over:
+                    del _at_work[threading.current_thread()]
+                    _over.notify_all()
 
         self._thread = threading.Thread(target=run, name="prune-lab", daemon=True)
         _at_work[self._thread] = self.cancel
@@ -76,16 +82,18 @@ class Background:
 
     def cancel(self) -> None:
         """Stop after the present step; nothing more is reported."""
-        with self._reporting:
+        with one_at_a_time:
             self._stop.set()
 
     @property
     def running(self) -> bool:
         """Whether there is work that is neither finished nor cancelled."""
-        alive = self._thread is not None and self._thread.is_alive()
-        return alive and not self._stop.is_set()
+        return self._thread in _at_work and not self._stop.is_set()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until the work is done, at most so long."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        """Wait until the work is done, at most so long; what is reported meanwhile is let in."""
+        with _over:
+            own = (
+                self._thread is threading.current_thread()
+            )  # it reports, and would wait for itself
+            _over.wait_for(lambda: own or self._thread not in _at_work, seconds)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from prune_lab import plots, prune
-from prune_lab.widgets.dialogue import Layout
+from prune_lab.widgets.dialogue import Layout, one_at_a_time
 from prune_lab.widgets.frontend import script
 from prune_lab.widgets.parameters import Parameters
 from prune_lab.widgets.reading import Reading
@@ -115,8 +115,8 @@ class DigitPad(Reading):
         Where there is none at this amount, ``message`` says so. A long search goes on in the
         background; any change of image, amount or model stops it.
         """
-        self._background.cancel()
-        with self._answering:
+        with one_at_a_time:
+            self._background.cancel()
             search = self._networks.search(self._pruned()[0], self.at)
         looked, found = next(search)
         self._report((looked, found))

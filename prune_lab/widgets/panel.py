@@ -97,7 +97,6 @@ class Panel(Dialogue):
     # When Python ends it takes modules apart before what they made: a default is still there then.
     def __del__(self, python_ends: Callable[[], bool] = sys.is_finalizing) -> None:
         if "_views" in self.__dict__ and not python_ends():  # or it was never made
-            self._background.cancel()
             lifetime.bury(self)
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +13,7 @@ from torch import Tensor
 from prune_lab.training import one_thread
 from prune_lab.widgets.answers import Networks
 from prune_lab.widgets.choosing import Choosing
-from prune_lab.widgets.dialogue import Layout
+from prune_lab.widgets.dialogue import Layout, one_at_a_time
 from prune_lab.widgets.in_browser import Carried, InBrowser
 from prune_lab.widgets.parameters import Parameters
 from prune_lab.widgets.strokes import checked, fitted, strokes
@@ -56,8 +55,6 @@ class Reading(Choosing, InBrowser):
 
     def __init__(self, parameters: Parameters, data: Sequence[Tensor], layout: Layout) -> None:
         self._parameters, self._data = parameters, data
-        # JupyterLab may hand over what the browser sends in a thread of its own, beside the cells.
-        self._answering = threading.RLock()
         self._asked: object = None  # what the networks were asked last
         self._real = b""  # ink that the networks read as it is: a digit of the data
         self._networks = Networks(parameters, data)
@@ -71,16 +68,16 @@ class Reading(Choosing, InBrowser):
         """Look at the model again; after each executed cell this happens by itself."""
         if not self._parameters.changed():
             return
-        self._background.cancel()
-        with self._answering, self._nothing_stale(), self.hold_sync():
+        with one_at_a_time, self._nothing_stale(), self.hold_sync():
+            self._background.cancel()
             self._parameters.look()
             self._networks = Networks(self._parameters, self._data)
             self._answer()
             self._carry_on()
 
     def _answer_again(self, change: object) -> None:
-        self._background.cancel()  # before the lock: what it reports is answered too
-        with self._in_the_panel(), self._answering, self._nothing_stale(), self.hold_sync():
+        with one_at_a_time, self._in_the_panel(), self._nothing_stale(), self.hold_sync():
+            self._background.cancel()
             self._answer()
             self._carry_on()
 

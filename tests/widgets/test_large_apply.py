@@ -309,8 +309,8 @@ def test_what_fails_on_the_kernels_thread_leaves_the_model(loop, monkeypatch):
 def test_an_error_beside_the_kernel_is_said(loop, monkeypatch):
     explorer = shown(MaskExplorer(layer_of(values_of("normal", 24, 20))))
     monkeypatch.setattr(Magnitudes, "find", lambda *_: 1 / 0)
-    found(explorer)
-    loop.run()
+    asked(explorer, press="apply")
+    explorer._finder.wait()
     assert (explorer.message, explorer.failed, explorer.applying) == (
         "division by zero", True, False
     )  # fmt: skip
