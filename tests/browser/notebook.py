@@ -200,8 +200,8 @@ class Notebook:
     def ask(self, expression: str, before: str = "") -> Any:
         """The value of a Python expression, through JSON; `widget` is the panel's object.
 
-        The kernel is asked as a cell does it, and so hears it after all that the panel has said;
-        no cell is made, written and drawn for it, which takes longer than most of a test.
+        The kernel is asked as a cell does it: what the panel has said before may still be under
+        way beside it. No cell is made, written and drawn for it: that takes longer than most tests.
         """
         said = self.page.evaluate(ASK, f'{FIND}{before}\nprint("ANSWER", json.dumps({expression}))')
         return json.loads(said.partition("ANSWER")[2])
