@@ -49,14 +49,7 @@ def opened(page, jupyter_lab, monkeypatch):
         copy.write_text(change(copy.read_text(encoding="utf-8")), encoding="utf-8")
         sign([copy])
         open_notebook(page, jupyter_lab.address(name))
-        panel, lost = page.get_by_role("group", name="Mask explorer"), page.get_by_text(NOT_FOUND)
-        first = panel.or_(lost).or_(page.locator(".jp-OutputArea img")).first
-        first.wait_for()
-        if lost.count():
-            # ipywidgets' manager looks for a stored panel for two seconds; where the kernel takes
-            # longer to begin, and its connection is made meanwhile, it has not read them by then.
-            page.reload()
-            first.wait_for()
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         return scrolled_to(page, place)
 
     yield opened
@@ -70,6 +63,12 @@ def scrolled_to(page, place):
     steps = itertools.cycle([400] * 40 + [-400] * 40)
 
     def look():
+        if page.get_by_text(NOT_FOUND).count():
+            # ipywidgets' manager looks for a stored panel for two seconds; where the kernel takes
+            # longer to begin, and its connection is made meanwhile, it has not read them by then.
+            page.reload()
+            page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+            page.get_by_text("| Idle").wait_for()
         if not found.is_visible():
             page.mouse.wheel(0, next(steps))
         return found.is_visible()
