@@ -425,7 +425,7 @@ def worked(client):
     return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
 
-# What the machine that the limits are for does in 0.3 seconds.
+# What two quiet cores, on which the limits hold as they stand, do in 0.36 seconds.
 LOOP = "() => { let n = 0; for (let i = 0; i < 5e7; i += 1) n = (n * 31 + i) | 0; return n; }"
 
 
@@ -434,7 +434,7 @@ def test_the_first_chapter_is_soon_there_on_a_slow_device(page, opened):
 
     Counted is the work of the main thread, as the processor's clock has it, times four: a slow
     device slows that, and what others do on this machine at the same time does not count. Nor does
-    how fast it is: a loop is timed beside it.
+    that it is slower than the one the limits are for, by a loop that is timed beside it.
     """
     client = page.context.new_cdp_session(page)
     client.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -452,6 +452,6 @@ def test_the_first_chapter_is_soon_there_on_a_slow_device(page, opened):
     movable = THROTTLE * worked(client)
     begun = worked(client)
     page.evaluate(LOOP)
-    slower = (worked(client) - begun) / 0.3
+    slower = max(1, (worked(client) - begun) / 0.36)
     print(f"readable {readable:.2f} s, movable {movable:.2f} s, machine {slower:.2f}")
     assert 0.05 < readable / slower < 1 and readable < movable < 2 * slower
