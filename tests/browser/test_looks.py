@@ -192,11 +192,30 @@ def test_forced_colours_leave_nothing_out(look, panel, scheme):
         assert not middle[2 * width // 3 : -6].any()  # and the rest is not,
         assert out[:, 2 * width // 3].sum() >= 2  # but it has its outline
         assert out[: out.shape[0] // 3, width // 2 - 9 : width // 2 + 9].any()  # the thumb
-    # That of a curve which is being measured goes when it is.
+    # That of a curve which is being measured goes when it is: see the next test.
     for button in seen.panel.locator("button:visible:not(.prune-lab-progress *)").all():
         assert seen.standing_out(button)[:, :3].sum() > 10  # its border
     for canvas in seen.panel.locator("canvas").all():
         assert seen.standing_out(canvas).mean() > 0.01
+
+
+# A worker that measures what the hand asks, and never a curve's point.
+NO_CURVES = """
+window.Worker = class extends Worker {
+    postMessage(message) {
+        if (!message.beside) super.postMessage(message);
+    }
+};
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("panel", ["MaskExplorer", "SensitivityExplorer"])
+def test_forced_colours_leave_stop_its_border(page, look, panel, scheme):
+    page.add_init_script(NO_CURVES)
+    seen = look(panel, forced_colors="active", color_scheme=scheme)
+    stop = seen.panel.get_by_role("button", name="Stop")
+    assert seen.standing_out(stop)[:, :3].sum() > 10
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -16,7 +16,7 @@ from prune_lab.prune.amounts import count
 from prune_lab.widgets import DigitPad, MaskExplorer, SensitivityExplorer
 from prune_lab.widgets.strokes import fitted
 from tests.device.in_node import in_node
-from tests.widgets.browser_side import asked, hidden, shown
+from tests.widgets.browser_side import asked, hidden, send, shown
 
 DIGITS = load_digits()
 TOTAL = len(DIGITS.test_labels)
@@ -305,10 +305,9 @@ def test_a_digit_that_the_browser_has_loaded_is_pythons_too() -> None:
 
 
 def report(panel, counts, right, *, dense=355, of=TOTAL, edition=None):
-    panel._handle_custom_msg({
-        "ask": "measured", "edition": panel.edition if edition is None else edition,
-        "counts": counts, "right": right, "dense": dense, "of": of,
-    })  # fmt: skip
+    edition = panel.edition if edition is None else edition
+    found = {"counts": counts, "right": right, "dense": dense, "of": of}
+    send(panel, {"ask": "measured", "edition": edition, **found}, [])
 
 
 def waited(panel):
@@ -371,7 +370,7 @@ def test_where_a_browser_fails_or_goes_python_measures_again(measured) -> None:
     panel, says = measured
     report(panel, moved(panel, 200), 222)
     moved(panel, 300)
-    panel._handle_custom_msg({"ask": "unable"})
+    send(panel, {"ask": "unable"}, [])
     waited(panel)
     assert says() is not None
     report(panel, moved(panel, 400), 44)

@@ -14,7 +14,7 @@ from torch import nn
 from prune_lab import inspection, prune
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import ModuleInspector
-from tests.widgets.browser_side import asked, hidden, shown
+from tests.widgets.browser_side import asked, hidden, send, shown
 
 
 @pytest.fixture
@@ -429,4 +429,4 @@ def test_the_browser_may_call_nothing_but_mark(model):
     asked(inspector, press="close")
     assert inspector.comm is not None
     asked(inspector, press="_show")
-    inspector._handle_custom_msg({}, [])
+    send(inspector, {}, [])

@@ -11,7 +11,7 @@ from torch.nn.utils import prune as torch_prune
 from prune_lab.data import load_digits
 from prune_lab.lenet import LeNet
 from prune_lab.widgets import DigitPad, MaskExplorer, SensitivityExplorer
-from tests.widgets.browser_side import asked
+from tests.widgets.browser_side import asked, send
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_each_state_that_leaves_python_has_a_later_number_and_the_whole_is_sent_
     explorer.comm.send = lambda data=None, **_: sent.append(data)
     snapshot = explorer.get_state()  # what JupyterLab is told of all widgets together
     explorer.apply()
-    explorer._handle_custom_msg({"ask": "again"}, [])
+    send(explorer, {"ask": "again"}, [])
     numbers = [state["_serial"] for state in (snapshot, *(data["state"] for data in sent))]
     assert len(numbers) > 2 and numbers == sorted(set(numbers))
     whole = sent[-1]
