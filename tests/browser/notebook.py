@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import nbformat
 import torch
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, expect
 
 from prune_lab.data import load_digits
 from prune_lab.training import evaluate
@@ -124,6 +124,20 @@ def open_notebook(page: Page, address: str) -> None:
         page.evaluate(OPEN, unquote(path.partition("/tree/")[2].partition("?")[0]))
     else:
         page.goto(address)
+
+
+def load_again(page: Page) -> None:
+    """Load the page again, with its notebook as the file has it."""
+
+    def leave(dialog: Dialog) -> None:
+        dialog.accept()
+
+    # A notebook that only has heard which Python its kernel is counts as changed, and JupyterLab
+    # asks whether to leave it; nobody's answer would be that it is to stay.
+    page.on("dialog", leave)
+    page.reload()
+    page.remove_listener("dialog", leave)
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
 
 
 def close_all(page: Page) -> None:

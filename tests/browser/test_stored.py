@@ -14,7 +14,7 @@ from prune_lab.course import trained_lenet
 from prune_lab.course.saving import WORDS
 from prune_lab.course.signing import sign
 from tests.browser.jupyter_lab import NOTEBOOKS
-from tests.browser.notebook import open_notebook, right_of, until, write
+from tests.browser.notebook import load_again, open_notebook, right_of, until, write
 from tests.browser.test_mask_explorer import Explorer
 
 CHAPTER = NOTEBOOKS / "03-prune-a-module.ipynb"
@@ -66,8 +66,7 @@ def scrolled_to(page, place):
         if page.get_by_text(NOT_FOUND).count():
             # ipywidgets' manager looks for a stored panel for two seconds; where the kernel takes
             # longer to begin, and its connection is made meanwhile, it has not read them by then.
-            page.reload()
-            page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+            load_again(page)
             page.get_by_text("| Idle").wait_for()
         if not found.is_visible():
             page.mouse.wheel(0, next(steps))
@@ -216,8 +215,7 @@ def test_restarted_and_opened_anew_the_stored_panels_are_there(page, opened, jup
     expect(Shown(page).message).to_have_text(WITHOUT)
     page.get_by_text("| Idle").wait_for()
     Saved(page, jupyter_lab.folder / "fresh.ipynb").save()
-    page.reload()
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    load_again(page)
     expect(page.get_by_text(NOT_FOUND)).to_have_count(0)
     expect(Shown(page).message).to_have_text(WITHOUT)
 
@@ -248,8 +246,7 @@ class Saved:
         self.page.get_by_text("| Idle").wait_for()
 
     def reload(self):
-        self.page.reload()
-        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        load_again(self.page)
 
     def shows_its_picture(self):
         expect(self.picture).to_be_visible()
