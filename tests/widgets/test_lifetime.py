@@ -57,18 +57,25 @@ def model():
     return LeNet()
 
 
+def threads():
+    """The threads in which panels work."""
+    return [thread for thread in threading.enumerate() if thread.name == "prune-lab"]
+
+
 @pytest.fixture
 def left(cells):
     """What panels leave behind, as numbers: comms, registered widgets, threads, callbacks."""
+    # What an earlier test has dropped may be at its last step, and would end between two counts.
+    for thread in threads():
+        thread.join(60)
 
     def count():
         gc.collect()
         ModuleInspector(nn.ReLU()).close()  # a panel that is made clears up after others
-        own = [thread for thread in threading.enumerate() if thread.name == "prune-lab"]
         return {
             "comms": len(comm.get_comm_manager().comms),
             "widgets": len(_instances),
-            "threads": len(own),
+            "threads": len(threads()),
             "callbacks": len(cells.callbacks["post_run_cell"]),
         }
 
