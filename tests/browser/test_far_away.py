@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.notebook import until, write
+from tests.browser.test_guesses import NUMBER, Guessing
 from tests.browser.test_mask_explorer import Explorer, smallest
 
 TWO_LAYERS = """
@@ -201,6 +202,37 @@ def test_seven_presses_and_apply_are_fifty_six_entries(far):
     gone = "int((getattr(model[0], 'weight_mask', torch.ones(1)) == 0).sum())"
     until(lambda: far.ask(gone), 56)
     assert far.counts() == (94, 56)
+
+
+# When the slider of a guess could not be moved, from the frame in which it came.
+GREY = """
+window.grey = 0;
+const look = () => {
+    if (document.querySelector('[aria-label="your guess"]:disabled')) window.grey += 1;
+    requestAnimationFrame(look);
+};
+look();
+"""
+
+
+def test_a_guess_may_be_made_as_soon_as_its_panel_is_there(far_page, way):
+    """Python's first word to the panel is late here; the panel was for a moment one without it."""
+
+    class Late(Guessing):
+        def run_all(self):
+            self.page.evaluate(GREY)
+            way.delay = 0.3
+            super().run_all()
+
+    try:
+        guessing = Late(far_page, way.lab, NUMBER)
+        slider = guessing.panel.get_by_role("slider", name="your guess", exact=True)
+        slider.press("ArrowRight")  # from the middle
+        expect(guessing.words).to_have_text("Your guess: 76 weights.")
+        until(guessing.kept, 76)
+        assert far_page.evaluate("grey") == 0
+    finally:
+        way.delay = 0.0
 
 
 @pytest.mark.parametrize(("seed", "slower"), [(1, 1), (2, 4), (3, 8)])

@@ -57,6 +57,30 @@ test("what needs Python is taken back, and what the panel shows by itself stays"
   dialogue.end();
 });
 
+test("a panel that Python has just sent is not called one without Python while its first answer is under way", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { dialogue, greet, model } = host();
+  model.set("_serial", 3); // Python's own number of this state
+  dialogue.presence.knock("shown");
+  context.mock.timers.tick(2000);
+  assert.equal(dialogue.away, false);
+  greet();
+  dialogue.presence.knock();
+  context.mock.timers.tick(500);
+  assert.match(dialogue.presence.words, /has not answered yet/);
+  dialogue.end();
+});
+
+test("a panel that Python has sent, and that nobody answers, has no Python", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { dialogue, model } = host();
+  model.set("_serial", 3);
+  dialogue.presence.knock("shown");
+  context.mock.timers.tick(5000);
+  assert.match(dialogue.presence.words, /no Python behind this panel yet/);
+  dialogue.end();
+});
+
 test("an answer that does not come is late; before the first one there is no Python at all", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const { dialogue, greet, sent, model } = host();

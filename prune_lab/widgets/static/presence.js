@@ -2,12 +2,15 @@
 // its kernel may restart, end, or be busy. Then it says so, and offers nothing that needs Python:
 //
 // - A panel knocks when it is shown, and when the hand comes to it; Python answers each knock.
+// - A panel that Python has just sent is given more time for the first answer than a stored one: Python may be
+//   far away, or busy, and nothing may be taken from the hand meanwhile.
 // - A message that cannot be sent says that Python has gone.
 // - Jupyter marks the element of a panel that it has cut off.
 
 /** @import { Model } from "./dialogue.js" */
 
 const PATIENCE = 400; // milliseconds until an answer that has not come is called late
+const FIRST_PATIENCE = 5000; // the same, for the first one from a Python that has sent the panel
 const CUT_OFF = "jupyter-widgets-disconnected";
 
 /** What a panel knows of its Python. */
@@ -66,10 +69,12 @@ export class Presence {
    */
   knock(ask = "here") {
     if (ask === "here" && (this.timer || this.away)) return;
-    const patience = () => {
+    const overdue = () => {
       this.turn({ silent: true });
     };
-    this.timer ||= setTimeout(patience, PATIENCE); // a page without a kernel answers at once
+    const sentByPython = this.model.get("_serial") > 0; // a stored panel's state has no number
+    const patience = sentByPython && !this.met ? FIRST_PATIENCE : PATIENCE;
+    this.timer ||= setTimeout(overdue, patience); // a page without a kernel answers at once
     this.send({ ask, from: this.asker });
   }
 
