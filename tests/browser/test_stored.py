@@ -237,7 +237,7 @@ class Saved:
         press_menu(self.page, "File", "docmanager:save")
         until(lambda: self.file.stat().st_mtime_ns > before, True)
         until(lambda: self.file.read_text(encoding="utf-8").endswith("}\n"), True)
-        expect(self.page.locator(".jp-mod-dirty")).to_have_count(0)  # or a reload asks first
+        expect(self.page.locator(".jp-mod-dirty")).to_have_count(0)  # all of it is in the file
 
     def restart(self):
         press_menu(self.page, "Kernel", "kernelmenu:restart")
