@@ -10,11 +10,17 @@ from IPython.core.events import EventManager, available_events
 from prune_lab.widgets import lifetime
 
 
-@pytest.fixture(autouse=True)
-def fresh_kernel():
-    yield
+def close_all():
+    """Close what is displayed."""
     for panel in list(lifetime._kept):
         panel.close()
+
+
+@pytest.fixture(autouse=True)
+def fresh_kernel():
+    close_all()  # a test elsewhere may have left one
+    yield
+    close_all()
 
 
 @pytest.fixture
@@ -23,5 +29,4 @@ def cells(fresh_kernel, monkeypatch):
     events = EventManager(SimpleNamespace(showtraceback=pytest.fail), available_events)
     monkeypatch.setattr(lifetime, "get_ipython", lambda: SimpleNamespace(events=events))
     yield events
-    for panel in list(lifetime._kept):
-        panel.close()
+    close_all()
