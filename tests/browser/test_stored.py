@@ -216,6 +216,7 @@ def test_restarted_and_opened_anew_the_stored_panels_are_there(page, opened, jup
     page.get_by_text("| Idle").wait_for()
     Saved(page, jupyter_lab.folder / "fresh.ipynb").save()
     load_again(page)
+    scrolled_to(page, ".prune-lab-heatmap")
     expect(page.get_by_text(NOT_FOUND)).to_have_count(0)
     expect(Shown(page).message).to_have_text(WITHOUT)
 
@@ -247,6 +248,7 @@ class Saved:
 
     def reload(self):
         load_again(self.page)
+        scrolled_to(self.page, ".prune-lab, .prune-lab-stored img")
 
     def shows_its_picture(self):
         expect(self.picture).to_be_visible()
