@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from tests.browser import chromium
 from tests.browser.far_away import FarAway, far_away
@@ -45,6 +45,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 _FAILED = pytest.StashKey[bool]()
 
 
+# What JupyterLab still asked of a kernel that is ended, and its own concern: no panel waits for it.
+CANCELLED = "Canceled future for "
+
+
 class Watched:
     """A page in a context of its own, and the errors in it that nobody caught."""
 
@@ -56,9 +60,13 @@ class Watched:
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
         self.errors: list[object] = []
-        self.page.on("pageerror", lambda error: self.errors.append(error))
+        self.page.on("pageerror", self._failed)
         self.loads = 0
         self.page.on("load", self._loaded)
+
+    def _failed(self, error: Error) -> None:
+        if CANCELLED not in error.message:
+            self.errors.append(error)
 
     def _loaded(self, _: Page) -> None:
         self.loads += 1
