@@ -94,6 +94,7 @@ def opened(firefox, pages):
         firefox.navigate(pages[name].as_uri())
         panel = Panel(firefox)
         until(lambda: panel.run("return !!document.querySelector('.prune-lab')?.textContent"), True)
+        panel.settle()
         return panel
 
     yield opened
@@ -108,6 +109,11 @@ class Panel:
 
     def run(self, script, *given):
         return self.firefox.execute_script(script, script_args=list(given))
+
+    def settle(self):
+        """Wait until the browser has laid out what was asked of it: parts have moved by then."""
+        frames = "requestAnimationFrame(() => setTimeout(() => requestAnimationFrame(done)))"
+        self.firefox.execute_async_script(f"const [done] = arguments; {frames}")
 
     def text(self, part):
         return self.find(part).get_property("textContent")
