@@ -45,8 +45,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 _FAILED = pytest.StashKey[bool]()
 
 
-# What JupyterLab still asked of a kernel that is ended, and its own concern: no panel waits for it.
-CANCELLED = "Canceled future for "
+# What JupyterLab itself still asked of a kernel that is restarted: no panel waits for it.
+CANCELLED = "Canceled future for create_subshell_request"
 
 
 class Watched:

@@ -214,9 +214,9 @@ def test_restarted_and_opened_anew_the_stored_panels_are_there(page, opened, jup
     page.locator(".jp-Dialog .jp-mod-accept").click()
     expect(Shown(page).message).to_have_text(WITHOUT)
     page.get_by_text("| Idle").wait_for()
-    Saved(page, jupyter_lab.folder / "fresh.ipynb").save()
-    load_again(page)
-    scrolled_to(page, ".prune-lab-heatmap")
+    saved = Saved(page, jupyter_lab.folder / "fresh.ipynb")
+    saved.save()
+    saved.reload()
     expect(page.get_by_text(NOT_FOUND)).to_have_count(0)
     expect(Shown(page).message).to_have_text(WITHOUT)
 
